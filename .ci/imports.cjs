@@ -1,0 +1,63 @@
+// The import table of docs/architecture.md: a room imports from rooms of a lower row only.
+const rows = [
+  ['core'],
+  ['protocol', 'events', 'platform'],
+  ['eventlog', 'vault', 'http', 'verify', 'guard'],
+  ['access', 'webhooks'],
+  ['ledger', 'intake'],
+  ['search', 'identity'],
+  ['revocation'],
+  ['provisioning', 'feed', 'findings'],
+  ['console', 'config'],
+  ['server'],
+  ['cli'],
+  ['main'],
+];
+/** Rooms that may import less than their row allows. */
+const only = { verify: ['core', 'protocol'], guard: ['core', 'protocol'], console: ['core', 'protocol', 'verify'] };
+
+const at = (rooms) => `^src/(${rooms.join('|')})(/|\\.ts$)`;
+const forbidden = rows.flatMap((row, level) =>
+  row.map((room) => ({
+    name: `${room}-imports-downwards`,
+    severity: 'error',
+    comment: `${room} (row ${level + 1}) imports from lower rows only`,
+    from: { path: at([room]) },
+    to: { path: '^src/', pathNot: at([room, ...(only[room] ?? rows.slice(0, level).flat())]) },
+  })),
+);
+
+/** What the pure rooms may reach outside src: nothing of Node, no I/O. */
+const pure = ['core', 'protocol'];
+
+module.exports = {
+  forbidden: [
+    ...forbidden,
+    { name: 'no-cycles', severity: 'error', from: {}, to: { circular: true } },
+    {
+      name: 'pure-rooms-reach-no-node',
+      severity: 'error',
+      from: { path: at(pure) },
+      to: { dependencyTypes: ['core'] },
+    },
+    {
+      name: 'kafkajs-in-one-room',
+      severity: 'error',
+      from: { path: '^src/', pathNot: '^src/eventlog/kafka' },
+      to: { path: 'node_modules/kafkajs' },
+    },
+    {
+      name: 'every-room-is-in-the-table',
+      severity: 'error',
+      from: {},
+      to: { path: '^src/', pathNot: at(rows.flat()) },
+    },
+    { name: 'no-dev-dependencies', severity: 'error', from: { path: '^src/' }, to: { dependencyTypes: ['npm-dev'] } },
+  ],
+  options: {
+    doNotFollow: { path: 'node_modules' },
+    tsConfig: { fileName: 'tsconfig.json' },
+    tsPreCompilationDeps: true,
+    enhancedResolveOptions: { exportsFields: ['exports'], conditionNames: ['import', 'node', 'default', 'types'] },
+  },
+};

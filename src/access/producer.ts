@@ -1,0 +1,41 @@
+/** A producer: the name that events are recorded under, and how what it sends is to be read. */
+import { Type, type Static } from 'typebox';
+
+/** Also the id of a topic `keelson.in.<producer>`: lower case, digits, dot, dash, underscore. */
+export const PRODUCER_ID = '^[a-z0-9][a-z0-9._-]{0,62}$';
+
+/** JSON pointer (RFC 6901). */
+const Pointer = Type.String({ pattern: '^(/([^/~]|~[01])*)*$', maxLength: 500 });
+
+export const ProducerConfig = Type.Object(
+  {
+    issuer: Type.Optional(
+      Type.String({ minLength: 1, maxLength: 500, description: 'Issuer of persons that are named without one' }),
+    ),
+    mask: Type.Optional(
+      Type.Array(Type.String({ pattern: '^(/([^/~]|~[01])*)+$', maxLength: 500 }), {
+        maxItems: 100,
+        description:
+          'Pointers of places in an event that hold secrets (`*`: any element or member): replaced by a keyed digest before anything is stored',
+      }),
+    ),
+    mappings: Type.Optional(
+      Type.Record(
+        Type.String({ pattern: '^[a-z]{1,20}$' }),
+        Type.Record(Type.String({ pattern: '^[a-z][a-z0-9_]{0,40}$' }), Type.Array(Pointer, { maxItems: 10 })),
+        {
+          description:
+            'By protocol (`opa`) and field: the pointers where that field stands in what the producer sends; the first that ' +
+            'finds something counts. A field that is not named here keeps its default.',
+        },
+      ),
+    ),
+  },
+  { additionalProperties: false },
+);
+export type ProducerConfig = Static<typeof ProducerConfig>;
+
+export interface Producer {
+  readonly id: string;
+  readonly config: ProducerConfig;
+}

@@ -1,0 +1,30 @@
+import type { Command } from 'commander';
+import type { Context } from '../command.js';
+import { createExportTiles } from './export-tiles.js';
+import { createFsck } from './fsck.js';
+import { createGet } from './get.js';
+import { createKeys } from './keys.js';
+import { createPublish } from './publish.js';
+import { createQuarantine } from './quarantine.js';
+import { createRebuild } from './rebuild.js';
+import { createSearch } from './search.js';
+import { createServe } from './serve.js';
+import { createTail } from './tail.js';
+import { createTokens } from './tokens.js';
+import { createVerify } from './verify.js';
+
+/** Every command, in the order in which help lists them. */
+export const COMMANDS: readonly ((context: Context) => Command)[] = [
+  createServe,
+  createPublish,
+  createSearch,
+  createTail,
+  createGet,
+  createVerify,
+  createExportTiles,
+  createKeys,
+  createTokens,
+  createQuarantine,
+  createFsck,
+  createRebuild,
+];

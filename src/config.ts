@@ -1,0 +1,94 @@
+/**
+ * Environment → frozen, typed configuration. Each room declares its own settings; this is the one place that knows all of them.
+ * docs/settings.md is written from here (`npm test` holds it to this).
+ */
+import { Type, type Static, type TSchema } from 'typebox';
+import { accessSettings } from './access/settings.js';
+import { KeelsonError } from './core/error.js';
+import { eventlogSettings } from './eventlog/settings.js';
+import { httpSettings } from './http/settings.js';
+import { intakeSettings } from './intake/settings.js';
+import { ledgerSettings } from './ledger/settings.js';
+import { describe, readEnvironment } from './platform/environment.js';
+import { platformSettings } from './platform/settings.js';
+import { searchSettings } from './search/settings.js';
+import { vaultSettings } from './vault/settings.js';
+
+/** The rooms' settings, in the order of docs/settings.md. */
+export const SETTINGS = [
+  ['Process, data, database', platformSettings],
+  ['HTTP', httpSettings],
+  ['Access', accessSettings],
+  ['Intake', intakeSettings],
+  ['Vault', vaultSettings],
+  ['Event log', eventlogSettings],
+  ['Ledger', ledgerSettings],
+  ['Search', searchSettings],
+] as const;
+
+const configSchema = Type.Object({
+  ...platformSettings.properties,
+  ...httpSettings.properties,
+  ...accessSettings.properties,
+  ...intakeSettings.properties,
+  ...vaultSettings.properties,
+  ...eventlogSettings.properties,
+  ...ledgerSettings.properties,
+  ...searchSettings.properties,
+});
+
+export type Config = Readonly<Static<typeof configSchema>>;
+
+/** Variables of the command line's client and of the examples: not the server's, and no mistake. */
+const CLIENT_VARIABLES = ['KEELSON_URL', 'KEELSON_TOKEN', 'KEELSON_TOKEN_FILE', 'KEELSON_OPA'];
+
+/**
+ * Reads the whole configuration.
+ *
+ * @throws KeelsonError `invalid_config`, with every problem in its message, one per line.
+ */
+export function readConfig(environment: Readonly<Record<string, string | undefined>> = process.env): Config {
+  const { values, problems } = readEnvironment(configSchema, environment, CLIENT_VARIABLES);
+  const all = [...problems, ...relate(values)];
+  if (all.length > 0) throw new KeelsonError('invalid_config', all.join('\n'));
+  return Object.freeze(values);
+}
+
+/** What only shows when settings are looked at together. */
+function relate(config: Partial<Config>): string[] {
+  const problems: string[] = [];
+  if (config.KEELSON_MIGRATION_URL !== undefined && config.KEELSON_DATABASE_URL === undefined) {
+    problems.push('KEELSON_MIGRATION_URL is set without KEELSON_DATABASE_URL, the role the service logs in with');
+  }
+  const sasl = [config.KEELSON_KAFKA_SASL_MECHANISM, config.KEELSON_KAFKA_USERNAME, config.KEELSON_KAFKA_PASSWORD];
+  if (sasl.some((one) => one !== undefined) && sasl.includes(undefined)) {
+    problems.push('KEELSON_KAFKA_SASL_MECHANISM, KEELSON_KAFKA_USERNAME and KEELSON_KAFKA_PASSWORD go together');
+  }
+  const { KEELSON_KAFKA_MIN_INSYNC_REPLICAS: insync, KEELSON_KAFKA_REPLICATION_FACTOR: replicas } = config;
+  if (insync !== undefined && replicas !== undefined && insync > replicas) {
+    problems.push(
+      `KEELSON_KAFKA_MIN_INSYNC_REPLICAS is ${insync}, more than KEELSON_KAFKA_REPLICATION_FACTOR, ${replicas}`,
+    );
+  }
+  return problems;
+}
+
+/** The text of docs/settings.md. */
+export function formatSettings(): string {
+  const lines = [
+    '# Settings',
+    '',
+    'All of them are environment variables. An unknown `KEELSON_…` variable, or a value out of range, keeps Keelson from starting;',
+    'all problems are told at once. A secret can be given as a file instead: append `_FILE` to its name.',
+  ];
+  for (const [title, schema] of SETTINGS) {
+    lines.push('', `## ${title}`, '', '| variable | default | accepts | |', '|---|---|---|---|');
+    for (const [name, property] of Object.entries<TSchema>(schema.properties)) {
+      const setting: TSchema & { default?: unknown; description?: string; secret?: boolean } = property;
+      const value = setting.default === undefined ? '' : `\`${JSON.stringify(setting.default).replaceAll('"', '')}\``;
+      const accepts = `${describe(setting).replaceAll('|', '\\|')}${setting.secret ? ', secret' : ''}`;
+      lines.push(`| \`${name}\` | ${value} | ${accepts} | ${setting.description ?? ''} |`);
+    }
+  }
+  return `${lines.join('\n')}\n`;
+}

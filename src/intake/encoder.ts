@@ -1,0 +1,262 @@
+/**
+ * From what arrived to the final bytes of a record. Secrets are replaced and persons sealed here, before anything leaves this
+ * process; a record that this makes is never changed again.
+ */
+import type { KeyObject } from 'node:crypto';
+import type { ProducerConfig } from '../access/producer.js';
+import { KeelsonError } from '../core/error.js';
+import {
+  dedupeKey,
+  encodeRecord,
+  makeObject,
+  separate,
+  type EventSchema,
+  type MaskedAt,
+  type SchemaRegistry,
+  type SchemaTopic,
+  type Separated,
+} from '../events/index.js';
+import {
+  makeLogOpened,
+  makeLogSchema,
+  makeRecordQuarantined,
+  type OwnStamp,
+  type QuarantineNotice,
+} from '../events/log-records.js';
+import { compileMasks, scrubSecrets, scrubText, type MaskPatterns } from '../events/secrets.js';
+import type { PackedRecord } from '../eventlog/pack.js';
+import type { Partition, Topic } from '../eventlog/port.js';
+import type { Clock } from '../platform/clock.js';
+import { hmac } from '../vault/bytes.js';
+import { drawRandom, needsOwnSubject, sealEvent, type Subject, type Vault } from '../vault/index.js';
+import { refuse, type Arrived, type Item, type Refused } from './item.js';
+import type { PartitionTable } from './partition.js';
+import { requirePublishable } from './scope.js';
+import type { Sender } from './sender.js';
+import { makeUuidV7 } from './uuid.js';
+
+export interface EncoderOptions {
+  readonly schemas: SchemaRegistry;
+  readonly vault: Vault;
+  readonly partitions: PartitionTable;
+  readonly clock: Clock;
+  /** The keyring's `content` and `secrets` keys. */
+  readonly contentKey: KeyObject;
+  readonly secretsKey: KeyObject;
+  readonly ledger: LedgerNames;
+}
+
+/** How the ledger's logs are called. */
+export interface LedgerNames {
+  readonly name: string;
+  /** `g1` */
+  readonly generation: string;
+  /** Every log of the ledger. */
+  readonly origins: readonly string[];
+  originOf(at: Partition): string;
+}
+
+/** A record, ready for the event log. */
+export interface Encoded {
+  readonly at: Partition;
+  readonly schema: EventSchema;
+  /** The event's id. */
+  readonly id: string;
+  readonly packed: PackedRecord;
+}
+
+export interface EncodeContext {
+  /** As it stands in the record. */
+  readonly protocol: string;
+  readonly sender: Sender;
+  readonly topics: readonly SchemaTopic[] | undefined;
+}
+
+/** An event taken apart, with all that needs no vault. */
+interface Prepared {
+  readonly item: Arrived;
+  readonly schema: EventSchema;
+  readonly id: string;
+  readonly digest: Buffer;
+  readonly masked: readonly MaskedAt[];
+  readonly separated: Separated;
+}
+
+/** The issuer of a person for whom neither event nor producer names one. */
+const NO_ISSUER = '';
+
+export class Encoder {
+  readonly #contentKey: Buffer;
+  readonly #secretsKey: Buffer;
+
+  constructor(private readonly options: EncoderOptions) {
+    this.#contentKey = options.contentKey.export();
+    this.#secretsKey = options.secretsKey.export();
+  }
+
+  /**
+   * One outcome per item, in order; what was refused before stays so. Subjects come in one round trip for all of them (none where they are known), blobs are
+   * durable when this resolves.
+   * @throws KeelsonError `database_unavailable` where a row is needed and can't be had: nothing was produced.
+   */
+  async encode(items: readonly Item[], context: EncodeContext): Promise<(Encoded | Refused)[]> {
+    const prepared = items.map((item) => ('error' in item ? item : this.#prepare(item, context)));
+    const good = prepared.filter((one): one is Prepared => !('error' in one));
+    const issuer = context.sender.producer.config.issuer ?? NO_ISSUER;
+    const persons = good.flatMap(({ separated }) =>
+      separated.persons.map((person) => ({ issuer: person.issuer ?? issuer, id: person.id })),
+    );
+    const needOwn = good.filter(({ separated }) => needsOwnSubject(separated));
+    const [subjects, own] = await Promise.all([
+      persons.length === 0 ? [] : this.options.vault.subjectsFor(persons),
+      needOwn.length === 0 ? [] : this.options.vault.newSubjects(needOwn.length),
+    ]);
+    let nextSubject = 0;
+    let nextOwn = 0;
+    const blobs: { readonly sha256: Buffer; readonly ciphertext: Buffer }[] = [];
+    const outcomes = prepared.map((one) => {
+      if ('error' in one) return one;
+      const count = one.separated.persons.length;
+      const theirs = subjects.slice(nextSubject, (nextSubject += count));
+      const itsOwn = needsOwnSubject(one.separated) ? own[nextOwn++] : undefined;
+      return this.#finish(one, context, theirs, itsOwn, blobs);
+    });
+    if (blobs.length > 0) await this.options.vault.blobs.put(blobs);
+    return outcomes;
+  }
+
+  /** Checks, masks, takes apart. */
+  #prepare(item: Arrived, { sender, topics }: EncodeContext): Prepared | Refused {
+    const type = item.event.type;
+    const known = { ...(item.id === undefined ? {} : { id: item.id }), ...(typeof type === 'string' ? { type } : {}) };
+    try {
+      if (typeof type !== 'string') {
+        throw new KeelsonError('invalid_event', 'a type is a text', { pointer: '/type' });
+      }
+      const schema = this.options.schemas.forType(type);
+      requirePublishable(type, schema, sender.scopes, topics);
+      const id = item.id ?? makeUuidV7(Number(this.options.clock.nowUs() / 1000n));
+      const masked = scrubSecrets(item.event, this.#digestSecret, masksOf(sender.producer.config));
+      this.#requireNoSecret(id, item.source);
+      return {
+        item,
+        schema,
+        id,
+        digest: this.#digest(item.canonical),
+        masked,
+        separated: separate(item.event, schema),
+      };
+    } catch (error) {
+      return refuse(item.raw, error, known);
+    }
+  }
+
+  #finish(
+    { item, schema, id, digest, masked, separated }: Prepared,
+    { protocol, sender }: EncodeContext,
+    persons: readonly Subject[],
+    own: Subject | undefined,
+    blobs: { readonly sha256: Buffer; readonly ciphertext: Buffer }[],
+  ): Encoded | Refused {
+    const blind = drawRandom(16);
+    const sealed = sealEvent(separated, { id, fingerprint: schema.fingerprint, blind }, persons, own);
+    const producer = sender.producer.id;
+    try {
+      const record = encodeRecord(schema, {
+        dedupe: dedupeKey(producer, item.source, id),
+        blind,
+        id,
+        type: separated.type,
+        occurredAtUs: separated.occurredAtUs,
+        acceptedAtUs: this.options.clock.nowUs(),
+        producer,
+        producerVerified: sender.verified,
+        source: item.source,
+        protocol,
+        epoch: separated.epoch,
+        sequence: separated.sequence,
+        assigned: item.assigned,
+        persons: sealed.persons,
+        sealed: sealed.sealed,
+        masked,
+        originals: separated.originals,
+        body: separated.body,
+      });
+      blobs.push(...sealed.blobs);
+      const at = this.options.partitions.choose(schema.topic as Topic, item.event, id);
+      return { at, schema, id, packed: { record, digest } };
+    } catch (error) {
+      return refuse(item.raw, error, { id, type: separated.type });
+    }
+  }
+
+  /**
+   * What opens a log: its opening, which in lifecycle names every log there is, and the texts of the two schemas that are used to
+   * say what any record is. Repeats have the same ids and contents, from whichever process.
+   */
+  encodeOpening(at: Partition): Encoded[] {
+    const { ledger, schemas } = this.options;
+    const origin = ledger.originOf(at);
+    const origins = at.topic === 'lifecycle' ? { origins: ledger.origins } : {};
+    const opening = { ledger: ledger.name, generation: ledger.generation, origin, ...origins };
+    const schema = schemas.forType('log.opened');
+    return [
+      this.#own(at, schema, `log.opened/${origin}`, makeLogOpened(schemas, opening, this.#stamp())),
+      this.encodeSchema(at, schema),
+      this.encodeSchema(at, schemas.forType('log.schema')),
+    ];
+  }
+
+  /** The text of a schema, to stand in a log before its first use there. */
+  encodeSchema(at: Partition, schema: EventSchema): Encoded {
+    const { schemas } = this.options;
+    const id = `log.schema/${schema.fingerprint.toString('hex')}`;
+    return this.#own(at, schemas.forType('log.schema'), id, makeLogSchema(schemas, schema, this.#stamp()));
+  }
+
+  /** That something went to quarantine; the texts in the notice went through `maskText`. */
+  encodeQuarantined(notice: QuarantineNotice): Encoded {
+    const { schemas, partitions } = this.options;
+    const schema = schemas.forType('record.quarantined');
+    const at = partitions.choose('activity', makeObject(), notice.quarantineId);
+    return this.#own(at, schema, notice.quarantineId, makeRecordQuarantined(schemas, notice, this.#stamp()));
+  }
+
+  /** A text of a refused event, its secrets masked: for what is kept outside of its encrypted original. */
+  maskText(text: string): string {
+    return scrubText(text, '', this.#digestSecret, []);
+  }
+
+  #own(at: Partition, schema: EventSchema, id: string, record: Buffer): Encoded {
+    return { at, schema, id, packed: { record, digest: this.#digest(id) } };
+  }
+
+  #stamp(): OwnStamp {
+    return { blind: drawRandom(16), nowUs: this.options.clock.nowUs() };
+  }
+
+  /** What identifies an event stands in the record as it is, and can't be masked without making it another one. */
+  #requireNoSecret(id: string, source: string): void {
+    const masked: MaskedAt[] = [];
+    scrubText(id, '/id', this.#digestSecret, masked);
+    scrubText(source, '/id', this.#digestSecret, masked);
+    if (masked.length > 0) {
+      throw new KeelsonError('invalid_event', `what identifies an event must hold no secret`, { pointer: '/id' });
+    }
+  }
+
+  readonly #digestSecret = (secret: string): Buffer => hmac(this.#secretsKey, Buffer.from(secret));
+
+  /** First 16 bytes of HMAC-SHA-256(content key, canonical JSON): tells a repeat from a conflict. */
+  #digest(canonical: string): Buffer {
+    return hmac(this.#contentKey, Buffer.from(canonical)).subarray(0, 16);
+  }
+}
+
+const compiledMasks = new WeakMap<ProducerConfig, MaskPatterns>();
+
+function masksOf(config: ProducerConfig): MaskPatterns {
+  let masks = compiledMasks.get(config);
+  if (masks === undefined) compiledMasks.set(config, (masks = compileMasks(config.mask ?? [])));
+  return masks;
+}

@@ -1,0 +1,59 @@
+/** Keelson's own form: a JSON object per event, alone or in an array, members as in the schemas. */
+import { KeelsonError } from '../core/error.js';
+import { canonicalJson, isObject, parseJson, splitItems, type JsonObject } from '../events/index.js';
+import { checkId } from './identity.js';
+import { refuse, type Item, type ParseOptions, type Protocol } from './item.js';
+
+export const native: Protocol = {
+  name: 'native',
+  parse(body, options) {
+    const { array, items } = splitItems(body, options.maxItems);
+    return {
+      list: array,
+      count: items.length,
+      items: (function* () {
+        for (const [i, { from, to }] of items.entries()) {
+          const raw = body.subarray(from, to);
+          const key =
+            array && options.idempotencyKey !== undefined ? `${options.idempotencyKey}/${i}` : options.idempotencyKey;
+          yield parseEvent(raw, options, key);
+        }
+      })(),
+    };
+  },
+};
+
+function parseEvent(raw: Uint8Array, options: ParseOptions, idempotencyKey: string | undefined): Item {
+  const known: { id?: string; type?: string } = {};
+  try {
+    if (raw.length > options.maxItemBytes) {
+      throw new KeelsonError('too_large', `an event is larger than ${options.maxItemBytes} bytes`);
+    }
+    const event = parseJson(raw, options.limits);
+    if (!isObject(event)) throw new KeelsonError('invalid_event', 'an event is a JSON object', { pointer: '' });
+    if (typeof event.type === 'string') known.type = event.type;
+    const own = takeId(event);
+    const canonical = canonicalJson(event);
+    const id = own ?? (idempotencyKey === undefined ? undefined : checkId(idempotencyKey));
+    if (id !== undefined) known.id = id;
+    const assigned = own === undefined ? ['id'] : [];
+    if (event.type === undefined) {
+      if (options.defaultType === undefined) {
+        throw new KeelsonError('invalid_event', 'an event needs a type', { pointer: '/type' });
+      }
+      event.type = options.defaultType;
+      assigned.push('type');
+    }
+    return { raw, event, canonical, assigned, source: '', ...(id === undefined ? {} : { id }) };
+  } catch (error) {
+    return refuse(raw, error, known);
+  }
+}
+
+/** Takes the member `id` out of the event: it travels in the envelope. */
+function takeId(event: JsonObject): string | undefined {
+  if (event.id === undefined) return undefined;
+  const id = checkId(event.id);
+  delete event.id;
+  return id;
+}

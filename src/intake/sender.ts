@@ -1,0 +1,10 @@
+import type { Producer } from '../access/producer.js';
+import type { Scope } from '../http/caller.js';
+
+/** Who sends, as far as intake looks. */
+export interface Sender {
+  readonly producer: Producer;
+  /** False where the transport could not prove who wrote. */
+  readonly verified: boolean;
+  readonly scopes: ReadonlySet<Scope>;
+}

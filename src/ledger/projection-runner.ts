@@ -1,0 +1,313 @@
+import { randomUUID } from 'node:crypto';
+import type { PoolClient } from 'pg';
+import { KeelsonError } from '../core/error.js';
+import { BackOff, pause } from '../eventlog/back-off.js';
+import type { Database } from '../platform/database.js';
+import type { Logger } from '../platform/logger.js';
+import { readPages } from './page-reader.js';
+import type { Page } from './page.js';
+import type { CommittedBatch } from './pipeline.js';
+import type { Fold, FoldBatch, Positions, Projection } from './projection.js';
+import type { LedgerReader } from './reader.js';
+import type { LedgerWatch } from './watch.js';
+import type { Log } from './log.js';
+
+/** How many entries are read from the ledger for one fold. */
+const READ_ENTRIES = 4096n;
+/** Committed batches kept as hints, bytes; beyond it they are forgotten and read back from the ledger. */
+const HINT_BYTES_MAX = 32 * 1024 * 1024;
+/** How often the ledger is looked at for what other processes wrote. */
+const LOOK_MS = 100;
+
+export interface ProjectionRunnerOptions {
+  readonly database: Database;
+  readonly reader: LedgerReader;
+  readonly watch: LedgerWatch;
+  readonly logger: Logger;
+  readonly projection: Projection;
+}
+
+/** How long the process that folds may be unseen before another takes over: it died, or is frozen. */
+const UNSEEN_S = 3;
+/** How often it shows itself while there is nothing to fold, and how often others look whether it still does. */
+const SEEN_EVERY_MS = 500;
+
+/** A log and its committed size. */
+interface Head {
+  readonly log: Log;
+  readonly size: bigint;
+}
+
+/**
+ * Folds committed entries into one projection, in order within each log. A committed batch of this process is a hint: folded at
+ * once iff it continues the position, else the ledger is read. State and position commit together, so after any failure the
+ * projection is opened again on what the database holds, and goes on from there.
+ */
+export class ProjectionRunner {
+  readonly #options: ProjectionRunnerOptions;
+  readonly #folder = randomUUID();
+  readonly #stopping = new AbortController();
+  readonly #backOff = new BackOff();
+  readonly #hints = new Map<number, CommittedBatch[]>();
+  #hintBytes = 0;
+  #positions = new Map<string, bigint>();
+  #waiting: (() => void)[] = [];
+  #running: Promise<void> | undefined;
+  #unsubscribe: (() => void) | undefined;
+  #failure: unknown;
+
+  constructor(options: ProjectionRunnerOptions) {
+    this.#options = options;
+  }
+
+  /** Begins to fold, until `close`. */
+  start(): void {
+    this.#unsubscribe ??= this.#options.watch.onCommitted((batch) => this.#hint(batch));
+    this.#running ??= this.#run();
+  }
+
+  async close(): Promise<void> {
+    this.#stopping.abort();
+    this.#unsubscribe?.();
+    await this.#running;
+    // Others need not wait until they miss it.
+    await this.#options.database
+      .query('delete from keelson.projection_folder where projection = $1 and folder = $2', this.#self)
+      .catch(() => undefined);
+  }
+
+  /** Why folding does not go on; undefined while it does. */
+  get failure(): unknown {
+    return this.#failure;
+  }
+
+  /** How far this process has folded, as of its last commit. */
+  get positions(): Positions {
+    return this.#positions;
+  }
+
+  /**
+   * Resolves when the projection is complete to `size` entries of a log.
+   * @throws KeelsonError `timeout`.
+   */
+  async waitUntil(path: string, size: bigint, timeoutMs: number): Promise<void> {
+    const deadlineMs = performance.now() + timeoutMs;
+    while ((this.#positions.get(path) ?? 0n) < size) {
+      const leftMs = deadlineMs - performance.now();
+      if (leftMs <= 0 || this.#stopping.signal.aborted) {
+        throw new KeelsonError('timeout', `${this.#options.projection.name} is not at entry ${size} of ${path} yet`);
+      }
+      await new Promise<void>((resolve) => {
+        const timer = setTimeout(resolve, leftMs);
+        this.#waiting.push(() => (clearTimeout(timer), resolve()));
+      });
+    }
+  }
+
+  async #run(): Promise<void> {
+    const { projection, logger } = this.#options;
+    while (!this.#stopping.signal.aborted) {
+      try {
+        await this.#foldUntilFailure();
+      } catch (error) {
+        this.#failure = error;
+        logger.warn({ err: error, projection: projection.name }, 'ledger: folding starts again');
+        await pause(this.#backOff.nextMs(), this.#stopping.signal);
+      }
+    }
+  }
+
+  async #foldUntilFailure(): Promise<void> {
+    const { database, projection } = this.#options;
+    const fold = await database.transaction(async (tx) => {
+      await lockProjection(tx, projection.name);
+      this.#positions = await readPositions(tx, projection.name);
+      return (await this.#take(tx)) ? projection.open(tx, 'keelson') : undefined;
+    });
+    if (!fold) return this.#leaveToAnother();
+    try {
+      let seenAtMs = performance.now();
+      while (!this.#stopping.signal.aborted) {
+        const folded = await this.#foldOnce(fold);
+        // Also where there was nothing to fold: an idle ledger must not keep a failure that is over.
+        this.#failure = undefined;
+        this.#backOff.reset();
+        if (folded) seenAtMs = performance.now();
+        if (folded) continue;
+        if (performance.now() - seenAtMs > SEEN_EVERY_MS) {
+          await this.#requireMine(database.pool);
+          seenAtMs = performance.now();
+        }
+        await fold.idle?.();
+        if (!this.#hintBytes) await this.#options.watch.changed(LOOK_MS, this.#stopping.signal);
+      }
+    } finally {
+      await fold.close?.();
+    }
+  }
+
+  get #self(): [string, string] {
+    return [this.#options.projection.name, this.#folder];
+  }
+
+  /** This process folds from now on; false while another one does. */
+  async #take(tx: PoolClient): Promise<boolean> {
+    const { rowCount } = await tx.query(
+      `insert into keelson.projection_folder as f (projection, folder, seen_at) values ($1, $2, clock_timestamp())
+       on conflict (projection) do update set folder = excluded.folder, seen_at = excluded.seen_at
+       where f.folder = excluded.folder or f.seen_at < clock_timestamp() - interval '${UNSEEN_S} s'`,
+      this.#self,
+    );
+    return rowCount === 1;
+  }
+
+  /**
+   * Shows that this process folds. In the transaction of a fold it also keeps others out until the commit: what this fold has
+   * in memory is what the database holds.
+   * @throws KeelsonError `fenced` where another took over, or the projection was rebuilt.
+   */
+  async #requireMine(tx: Pick<PoolClient, 'query'>): Promise<void> {
+    const { rowCount } = await tx.query(
+      'update keelson.projection_folder set seen_at = clock_timestamp() where projection = $1 and folder = $2',
+      this.#self,
+    );
+    if (rowCount !== 1)
+      throw new KeelsonError('fenced', `${this.#options.projection.name} is folded by another process`);
+  }
+
+  async #leaveToAnother(): Promise<void> {
+    this.#failure = undefined;
+    this.#hints.clear();
+    this.#hintBytes = 0;
+    for (const wake of this.#waiting.splice(0)) wake();
+    await pause(SEEN_EVERY_MS, this.#stopping.signal);
+  }
+
+  /** Folds what each log has beyond its position, one batch each. False where there was nothing. */
+  async #foldOnce(fold: Fold): Promise<boolean> {
+    let folded = false;
+    for (const { log, size } of await this.#heads()) {
+      const from = this.#positions.get(log.path) ?? 0n;
+      const batch = this.#takeHint(log, from) ?? (size > from ? await this.#read(log, from, size) : undefined);
+      if (!batch) continue;
+      await this.#fold(fold, batch);
+      folded = true;
+    }
+    return folded;
+  }
+
+  async #fold(fold: Fold, batch: FoldBatch): Promise<void> {
+    const { database, projection } = this.#options;
+    await database.transaction(async (tx) => {
+      await lockProjection(tx, projection.name);
+      await this.#requireMine(tx);
+      await tx.query(
+        `insert into keelson.projection_position (projection, log, next_index) values ($1, $2, $3)
+         on conflict (projection, log) do update set next_index = $3`,
+        [projection.name, batch.log.id, batch.to],
+      );
+      await fold.fold(tx, batch);
+    });
+    this.#positions.set(batch.log.path, batch.to);
+    fold.committed?.(this.#positions);
+    for (const wake of this.#waiting.splice(0)) wake();
+  }
+
+  /** Where every log stands. */
+  async #heads(): Promise<Head[]> {
+    const { database, reader } = this.#options;
+    const { rows } = await database.query<{ path: string; size: bigint }>(
+      'select l.path, h.size from keelson.head h join keelson.log l on l.id = h.log order by l.id',
+    );
+    return Promise.all(rows.map(async ({ path, size }) => ({ log: await reader.log(path), size })));
+  }
+
+  async #read(log: Log, from: bigint, size: bigint): Promise<FoldBatch> {
+    // Up to where a hint continues: reading on past it would leave every further hint behind the position.
+    const hinted = this.#hints.get(log.id)?.[0]?.from ?? size;
+    const to = [from + READ_ENTRIES, size, hinted].reduce((least, end) => (end < least ? end : least));
+    return readFoldBatch(this.#options.database.pool, log, from, to);
+  }
+
+  #hint(batch: CommittedBatch): void {
+    if (batch.to === batch.from) return;
+    const hints = this.#hints.get(batch.log.id) ?? [];
+    hints.push(batch);
+    this.#hints.set(batch.log.id, hints);
+    this.#hintBytes += bytesOf(batch);
+    if (this.#hintBytes > HINT_BYTES_MAX) {
+      this.#hints.clear();
+      this.#hintBytes = 0;
+    }
+  }
+
+  #takeHint(log: Log, from: bigint): FoldBatch | undefined {
+    const hints = this.#hints.get(log.id) ?? [];
+    while (hints.length > 0) {
+      if (hints[0]!.from > from) return undefined;
+      const hint = hints.shift()!;
+      this.#hintBytes -= bytesOf(hint);
+      if (hint.from === from) return hint;
+    }
+    return undefined;
+  }
+}
+
+/**
+ * Empties a projection and forgets its positions, in one transaction: a runner, here or elsewhere, folds it anew from the
+ * first entry.
+ */
+export async function rebuildProjection(database: Database, projection: Projection): Promise<void> {
+  await database.transaction(async (tx) => {
+    await lockProjection(tx, projection.name);
+    await projection.clear(tx, 'keelson');
+    await tx.query('delete from keelson.projection_position where projection = $1', [projection.name]);
+    // Whoever folds has in memory what is gone.
+    await tx.query('delete from keelson.projection_folder where projection = $1', [projection.name]);
+  });
+}
+
+/** How far a projection is, whoever folds it: the `asOf` of what is read in the same snapshot. */
+export async function readPositions(tx: Pick<PoolClient, 'query'>, projection: string): Promise<Map<string, bigint>> {
+  const { rows } = await tx.query<{ path: string; next_index: bigint }>(
+    `select l.path, p.next_index from keelson.projection_position p join keelson.log l on l.id = p.log
+     where p.projection = $1`,
+    [projection],
+  );
+  return new Map(rows.map(({ path, next_index }) => [path, next_index]));
+}
+
+/** Entries `[from, to)` of a log as a projection folds them, the outer pages cut to size. */
+export async function readFoldBatch(
+  db: Pick<PoolClient, 'query'>,
+  log: Log,
+  from: bigint,
+  to: bigint,
+): Promise<FoldBatch> {
+  const pages = await readPages(db, log.id, from, to);
+  const first = pages.at(0);
+  const last = pages.at(-1);
+  if (!first || !last)
+    throw new KeelsonError('tampered', `${log.path}: entry ${from} is missing`, { log: log.path, index: from });
+  return { log, from, to, pages: pages.map((page) => cutPage(page, from, to)) };
+}
+
+function cutPage(page: Page, from: bigint, to: bigint): Page {
+  const end = page.firstIndex + BigInt(page.count);
+  if (page.firstIndex >= from && end <= to) return page;
+  const first = page.firstIndex < from ? from : page.firstIndex;
+  const skip = Number(first - page.firstIndex);
+  const count = Number((end < to ? end : to) - first);
+  const bounds = [0];
+  for (let at = 0, i = 0; i < skip + count; i++) {
+    at += 2 + ((page.entries[at]! << 8) | page.entries[at + 1]!);
+    bounds.push(at);
+  }
+  return { firstIndex: first, count, entries: page.entries.subarray(bounds[skip], bounds[skip + count]) };
+}
+
+const bytesOf = (batch: FoldBatch): number => batch.pages.reduce((sum, { entries }) => sum + entries.length, 0);
+
+/** One runner of a projection at a time folds or rebuilds; the others wait. Held to the end of the transaction. */
+const lockProjection = (tx: Pick<PoolClient, 'query'>, name: string): Promise<unknown> =>
+  tx.query(`select pg_advisory_xact_lock(hashtextextended('keelson.projection.' || $1, 0))`, [name]);
