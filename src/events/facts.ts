@@ -107,7 +107,9 @@ function texts(...values: readonly (BodyValue | undefined)[]): string[] {
 
 function objectAt(body: Body, name: string): Body | undefined {
   const value = body[name];
-  return typeof value === 'object' && value !== null && !Array.isArray(value) ? value : undefined;
+  return typeof value === 'object' && value !== null && !Array.isArray(value) && !Buffer.isBuffer(value)
+    ? value
+    : undefined;
 }
 
 function listAt(body: Body, name: string): Body[] {

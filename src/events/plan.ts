@@ -4,6 +4,8 @@ import { parsePointer } from './pointer.js';
 /** What is done with one member of an event: the body's Avro type, or sealed away. Both directions follow it. */
 export type Plan =
   | { readonly kind: 'string'; readonly maxLength: number }
+  /** Base64 in JSON (RFC 4648, section 4, with padding). */
+  | { readonly kind: 'bytes'; readonly maxLength: number }
   | { readonly kind: 'enum'; readonly symbols: ReadonlySet<string> }
   | { readonly kind: 'boolean' | 'long' | 'double' | 'timestamp' }
   | { readonly kind: 'either'; readonly plans: readonly Plan[] }
@@ -86,7 +88,8 @@ function compileType(type: AvroSchema, maxLength: number): Plan {
 function compilePrimitive(type: string, maxLength: number): Plan {
   switch (type) {
     case 'string':
-      return { kind: 'string', maxLength };
+    case 'bytes':
+      return { kind: type, maxLength };
     case 'boolean':
     case 'long':
     case 'double':

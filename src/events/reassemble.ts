@@ -96,6 +96,8 @@ function giveValue(value: BodyValue, plan: Plan, pointer: string, originals: Rea
       const text = originals.get(pointer);
       return text === undefined ? (value as number) : new ExactNumber(text);
     }
+    case 'bytes':
+      return (value as Buffer).toString('base64');
     case 'array':
       return (value as BodyValue[]).map((item, i) => giveValue(item, plan.items, `${pointer}/${i}`, originals));
     case 'object':

@@ -26,7 +26,7 @@ export interface OriginalText {
 
 /** A body as the codec takes and gives it: every field of the schema, longs as `bigint`, absent ones null. */
 export type Body = { [field: string]: BodyValue };
-export type BodyValue = null | boolean | number | bigint | string | BodyValue[] | Body;
+export type BodyValue = null | boolean | number | bigint | string | Buffer | BodyValue[] | Body;
 
 /** An event taken apart by its schema: what stays plain, and what has to be sealed. */
 export interface Separated {
@@ -136,6 +136,12 @@ class Separation {
         throw new KeelsonError('string_too_long', `longer than ${plan.maxLength} characters`, {
           pointer: `${pointer}/${escapeToken(name)}`,
         });
+      case 'bytes': {
+        if (typeof value !== 'string' || value.length > plan.maxLength) break;
+        const bytes = Buffer.from(value, 'base64');
+        if (bytes.toString('base64') === value) return bytes;
+        break;
+      }
       case 'enum':
         if (typeof value === 'string' && plan.symbols.has(value)) return value;
         return invalid(`${pointer}/${escapeToken(name)}`, `expected one of ${[...plan.symbols].join(', ')}`);
@@ -243,6 +249,8 @@ function describe(plan: Plan): string {
       return 'a 64-bit integer';
     case 'double':
       return 'a number';
+    case 'bytes':
+      return `base64 of at most ${plan.maxLength} characters`;
     default:
       return `a ${plan.kind}`;
   }

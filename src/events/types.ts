@@ -573,6 +573,48 @@ export interface Grant {
   justification?: Json;
 }
 
+/** A group in an identity system. Who is in it, `principal.moved` says. Members that are not named here are kept, sealed. */
+export interface Group {
+  /** Unique within the producer's source; made by intake where absent. */
+  id?: string;
+  type: 'group.provisioned' | 'group.removed';
+  timestamp: string;
+  /** The producer's epoch and number in it, where it stamps its events. */
+  epoch?: number;
+  sequence?: number;
+  /** The group, as its source names it in tokens. */
+  group: string;
+  /** Whose tokens name it so. */
+  issuer?: string;
+  /** The resource in the identity system that provisions it. */
+  provisioned?: {
+    /** Id of the identity source. */
+    source?: string;
+    /** Id of the resource at this source. */
+    resource?: string;
+    /** Counts the changes of the resource, from 1. */
+    version?: number;
+    /** Whether the source says that it may be used. */
+    active?: boolean;
+    /** True where the source deleted it. */
+    deleted?: boolean;
+  };
+  /** From when on. */
+  effective_at?: Timestamp;
+  /** Why, as a code. */
+  reason_code?: string;
+  /** Ticket, change or case number. */
+  reference?: string;
+  /** The system this comes from. */
+  source_system?: string;
+  /** Who did it. */
+  actor?: Person;
+  /** The resource after the change, any JSON. */
+  attributes?: Json;
+  /** Why, in words. */
+  reason?: Json;
+}
+
 /** The first record of every log. Members that are not named here are kept, sealed. */
 export interface LogOpened {
   /** Unique within the producer's source; made by intake where absent. */
@@ -754,6 +796,7 @@ export interface Principal {
     | 'principal.moved'
     | 'principal.offboarded'
     | 'principal.reinstated'
+    | 'principal.updated'
     | 'principal.linked'
     | 'principal.unlinked';
   timestamp: string;
@@ -770,6 +813,21 @@ export interface Principal {
   groups_removed?: string[];
   /** Issuers at which this person has no account, as far as the source knows. */
   absent_issuers?: string[];
+  /** What ends: `everything` this person authorized, or only what the `source` gave. */
+  scope?: string;
+  /** The resource in the identity system that provisions it. */
+  provisioned?: {
+    /** Id of the identity source. */
+    source?: string;
+    /** Id of the resource at this source. */
+    resource?: string;
+    /** Counts the changes of the resource, from 1. */
+    version?: number;
+    /** Whether the source says that it may be used. */
+    active?: boolean;
+    /** True where the source deleted it. */
+    deleted?: boolean;
+  };
   /** Kind of employment, e.g. employee, contractor. */
   employment?: string;
   /** Whether access must go at once, whatever the schedule. */
@@ -852,6 +910,216 @@ export interface RecordQuarantined {
   quarantine_id?: string;
   /** Until when the original is kept. */
   expires_at?: Timestamp;
+}
+
+/** Keelson checked what a registration claims. Members that are not named here are kept, sealed. */
+export interface Registration {
+  /** Unique within the producer's source; made by intake where absent. */
+  id?: string;
+  type: 'registration.verified' | 'registration.failed';
+  timestamp: string;
+  /** The producer's epoch and number in it, where it stamps its events. */
+  epoch?: number;
+  sequence?: number;
+  /** Id of the event that was checked. */
+  registration: string;
+  /** Its position in the lifecycle log. */
+  index?: number;
+  /** The agent it registers. */
+  agent?: string;
+  /** The client it registers. */
+  client?: string;
+  /** The tool it registers. */
+  tool?: string;
+  /** How it was checked: jwt_svid, x509_svid, jws, detached, allow_list, metadata_document. */
+  method?: string;
+  /** Why it failed, as a code. */
+  code?: string;
+  /** What was found, without secrets. */
+  detail?: string;
+  /** SPIFFE trust domain. */
+  trust_domain?: string;
+  /** The key it was checked with. */
+  key_id?: string;
+  /** SHA-256 of the certificate, in lower-case hex. */
+  certificate_fingerprint?: string;
+  /** Digest of the manifest. */
+  manifest_digest?: string;
+  /** Until when it holds. */
+  expires_at?: Timestamp;
+}
+
+/** Somebody asks that access ends, or ends at another time, or does not end after all. Members that are not named here are kept, sealed. */
+export interface RevocationRequest {
+  /** Unique within the producer's source; made by intake where absent. */
+  id?: string;
+  type:
+    | 'revocation.requested'
+    | 'revocation.rescheduled'
+    | 'revocation.cancelled'
+    | 'revocation.approved'
+    | 'revocation.denied'
+    | 'revocation.lift_requested';
+  timestamp: string;
+  /** The producer's epoch and number in it, where it stamps its events. */
+  epoch?: number;
+  sequence?: number;
+  /** Id of the cause that this is about. */
+  cause?: string;
+  /** What it is about, where it is not a person. */
+  target?: {
+    /** What it is: agent, client, token, grant, session, delegation, tool, environment, group. */
+    type?: string;
+    /** Who gave it this name; none for what Keelson itself names. */
+    issuer?: string;
+    /** Its name: an id, or the digest of a token. */
+    value?: string;
+  };
+  /** `block` until lifted, or `cutoff`: only what was issued up to now. */
+  effect?: string;
+  /** What becomes of what a person owns: `revoke`, `hold` or `transfer`. */
+  mode?: string;
+  /** A compromise: never waits, and no automatic source lifts it. */
+  security?: boolean;
+  /** The orders to lift. */
+  orders?: string[];
+  /** With a person: only what they hold as a member of this group. */
+  group?: string;
+  /** From when on. */
+  effective_at?: Timestamp;
+  /** What the dry run saw that led to this: its ETag. */
+  world?: string;
+  /** Deployment environment. */
+  environment?: string;
+  /** Why, as a code. */
+  reason_code?: string;
+  /** Ticket, change or case number. */
+  reference?: string;
+  /** The system this comes from. */
+  source_system?: string;
+  /** Who approved, in order; an approval says nothing more than its time unless named here. */
+  approval_chain?: {
+    /** When this approval was given. */
+    timestamp?: Timestamp;
+    /** What the approver said, e.g. approved. */
+    decision?: string;
+    /** Ticket, change or case number of this approval. */
+    reference?: string;
+    /** Who gave this approval. */
+    approver?: Person;
+    /** The approver's words. */
+    comment?: Json;
+  }[];
+  /** The person whose access is to end. */
+  principal?: Person;
+  /** Who goes on with what they own. */
+  successor?: Person;
+  /** Who asks. */
+  actor?: Person;
+  /** Who approved it, where one approval is enough. */
+  approved_by?: Person;
+  /** Why, in words. */
+  reason?: Json;
+  /** Why it was asked for, in words. */
+  justification?: Json;
+}
+
+/** What the revocation processor decided: the only records that change the table of revoked keys. Members that are not named here are kept, sealed. */
+export interface Revocation {
+  /** Unique within the producer's source; made by intake where absent. */
+  id?: string;
+  type:
+    | 'revocation.term'
+    | 'revocation.held'
+    | 'revocation.fired'
+    | 'revocation.ordered'
+    | 'revocation.extended'
+    | 'revocation.lifted'
+    | 'revocation.expired'
+    | 'revocation.refused';
+  timestamp: string;
+  /** The producer's epoch and number in it, where it stamps its events. */
+  epoch?: number;
+  sequence?: number;
+  /** Of the processor that decided; a record of a lower one than was seen before counts for nothing. */
+  term: number;
+  /** The process that has the term. */
+  holder?: string;
+  /** The order, a name for ever. */
+  order?: string;
+  /** SHA-256 over cause, term and number of the part, its first 16 bytes in hex. */
+  part?: string;
+  /** Parts of an order count from 0. */
+  number?: number;
+  /** Whether the order is complete with this part, as far as was known. */
+  last?: boolean;
+  /** What it follows from. */
+  cause?: {
+    /** The event's id. */
+    id?: string;
+    /** The event's type. */
+    type?: string;
+    /** The event's producer. */
+    producer?: string;
+    /** Its position in the lifecycle log. */
+    index?: number;
+  };
+  /** What it is: leaver, scope_loss, mover, reinstatement, request, link, unlink, rehire, expiry. */
+  kind?: string;
+  /** What becomes of what a person owns: `revoke`, `hold` or `transfer`. */
+  mode?: string;
+  /** Whether no automatic source may lift it. */
+  security?: boolean;
+  /** Pseudonyms of the persons it is about, in lower-case hex. */
+  subjects?: string[];
+  /** What it is about, where it is not a person. */
+  target?: {
+    /** What it is: agent, client, token, grant, session, delegation, tool, environment, group. */
+    type?: string;
+    /** Who gave it this name; none for what Keelson itself names. */
+    issuer?: string;
+    /** Its name: an id, or the digest of a token. */
+    value?: string;
+  };
+  /** What changes for which keys, in order. */
+  changes?: {
+    /** What happens to the keys. */
+    change?: 'block' | 'lift' | 'cutoff' | 'expire';
+    /** The order whose block it is. */
+    order?: string;
+    /** Cutoff: refuses what was issued up to then. */
+    at?: Timestamp;
+    /** Keys of 16 bytes each, one behind the other, base64. */
+    keys?: string;
+  }[];
+  /** How many keys of each type it holds. */
+  counts?: {
+    /** Type of key. */
+    type?: string;
+    /** How many. */
+    count?: number;
+  }[];
+  /** Why it can not be complete. */
+  incomplete?: {
+    /** As a code: no_alias, unnamed_tokens, signalled_only. */
+    reason?: string;
+    /** Whose tokens it is about. */
+    issuer?: string;
+    /** How many it is about, where that is known. */
+    count?: number;
+  }[];
+  /** Why it was refused, as a code. */
+  code?: string;
+  /** When it was to happen. */
+  due_at?: Timestamp;
+  /** True where it was due while nobody was there to do it. */
+  late?: boolean;
+  /** When it happens unless it is denied. */
+  held_until?: Timestamp;
+  /** Why, as a code. */
+  reason_code?: string;
+  /** The system the cause came from. */
+  source_system?: string;
 }
 
 /** A session started or ended. Members that are not named here are kept, sealed. */
@@ -1138,12 +1406,16 @@ export type Event =
   | DecisionOutcome
   | Delegation
   | Grant
+  | Group
   | LogOpened
   | LogSchema
   | Point
   | Policy
   | Principal
   | RecordQuarantined
+  | Registration
+  | RevocationRequest
+  | Revocation
   | Session
   | SubjectErased
   | Tick

@@ -3,8 +3,9 @@ import { KeelsonError } from '../core/error.js';
 import type { EventSchema, SchemaTopic } from '../events/schema.js';
 import type { Scope } from '../http/caller.js';
 
-/** Said by Keelson alone: about logs, quarantine, erasure, time. */
-const RESERVED = /^(log|record|subject)\.|^tick$/;
+/** Said by Keelson alone: about logs, quarantine, erasure, time, what it checked, and what its revocation processor decided. */
+const RESERVED =
+  /^(log|record|subject|registration)\.|^tick$|^revocation\.(term|held|fired|ordered|extended|lifted|expired|refused)$/;
 
 /** The scope that a type of this topic needs. */
 const scopeOf = (topic: SchemaTopic): Scope => (topic === 'lifecycle' ? 'publish:lifecycle' : 'publish:decisions');

@@ -33,6 +33,17 @@ export function lengthPrefixed(...parts: readonly (string | Uint8Array)[]): Buff
   return bytes;
 }
 
+/** The pair of `lengthPrefixed`, for bytes it made: views of the parts. */
+export function splitLengthPrefixed(bytes: Buffer): Buffer[] {
+  const parts: Buffer[] = [];
+  for (let at = 0; at < bytes.length;) {
+    const end = at + 4 + bytes.readUInt32BE(at);
+    parts.push(bytes.subarray(at + 4, end));
+    at = end;
+  }
+  return parts;
+}
+
 const BLOCK = 64;
 let inner = Buffer.alloc(1024);
 const outer = Buffer.alloc(BLOCK + 32);

@@ -1,6 +1,6 @@
-import { createHmac, randomBytes, type KeyObject } from 'node:crypto';
+import { createHmac, hkdfSync, randomBytes, type KeyObject } from 'node:crypto';
 import type { Database } from '../platform/database.js';
-import { lengthPrefixed } from './bytes.js';
+import { lengthPrefixed, splitLengthPrefixed } from './bytes.js';
 import { Lru } from './lru.js';
 import type { Subject } from './seal.js';
 import { decrypt, encrypt } from './wrap.js';
@@ -30,7 +30,7 @@ const MAX_ROUNDS = 5;
  */
 const FIND_OR_MAKE = `
 with given as (
-  select * from unnest($1::bytea[], $2::bytea[], $3::bytea[]) as given (mac, pseudonym, wrapped_key)
+  select * from unnest($1::bytea[], $2::bytea[], $3::bytea[], $4::bytea[]) as given (mac, pseudonym, wrapped_key, identifier)
 ), known as (
   select l.mac, s.pseudonym, s.wrapped_key
   from given join keelson.subject_lookup l on l.mac = given.mac join keelson.subject s on s.pseudonym = l.pseudonym
@@ -40,8 +40,8 @@ with given as (
   on conflict do nothing
   returning mac
 ), made as (
-  insert into keelson.subject (pseudonym, kind, wrapped_key)
-  select pseudonym, 'person', wrapped_key from given join placed using (mac)
+  insert into keelson.subject (pseudonym, kind, wrapped_key, identifier)
+  select pseudonym, 'person', wrapped_key, identifier from given join placed using (mac)
 )
 select mac, pseudonym, wrapped_key from known
 union all
@@ -96,12 +96,14 @@ export class Subjects {
     const fresh = [...wanted].map(([name, person]) => {
       const mac = this.macOf(person);
       byMac.set(mac.toString('hex'), name);
-      return { mac, ...this.makeSubject() };
+      const made = this.makeSubject();
+      return { mac, ...made, identifier: sealIdentifier(made.subject, person) };
     });
     const { rows } = await this.options.database.query<SubjectRow>(FIND_OR_MAKE, [
       fresh.map(({ mac }) => mac),
       fresh.map(({ subject }) => subject.pseudonym),
       fresh.map(({ wrapped }) => wrapped),
+      fresh.map(({ identifier }) => identifier),
     ]);
     return rows.map((row) => [byMac.get(row.mac.toString('hex')) as string, this.openSubject(row)]);
   }
@@ -169,6 +171,19 @@ export class Subjects {
     return keys;
   }
 
+  /**
+   * Who is behind these pseudonyms, by pseudonym in hex; one that is not in the answer has been erased, or is no person's.
+   * @throws as `keysOf`
+   */
+  async identify(pseudonyms: readonly Uint8Array[]): Promise<Map<string, Person>> {
+    if (pseudonyms.length === 0) return new Map();
+    const { rows } = await this.options.database.query<Omit<SubjectRow, 'mac'> & { identifier: Buffer }>(
+      `select pseudonym, wrapped_key, identifier from keelson.subject where pseudonym = any($1::bytea[]) and kind = 'person'`,
+      [pseudonyms.map((pseudonym) => Buffer.from(pseudonym))],
+    );
+    return new Map(rows.map((row) => [hex(row.pseudonym), openIdentifier(this.openSubject(row), row.identifier)]));
+  }
+
   /** The pseudonym of somebody, if there is one: for searching. @throws KeelsonError `database_unavailable` */
   async lookup(issuer: string, id: string): Promise<Buffer | undefined> {
     return (await this.lookupAny([issuer], id))[0];
@@ -203,6 +218,17 @@ export class Subjects {
   private openSubject({ pseudonym, wrapped_key }: Omit<SubjectRow, 'mac'>): Subject {
     return { pseudonym, key: decrypt(this.options.encryptionKey, wrapped_key, pseudonym) };
   }
+}
+
+const identifierKey = ({ key }: Subject): Uint8Array =>
+  new Uint8Array(hkdfSync('sha256', key, '', 'keelson/identifier/1', 32));
+
+const sealIdentifier = (subject: Subject, { issuer, id }: Person): Buffer =>
+  encrypt(identifierKey(subject), lengthPrefixed(issuer, id), subject.pseudonym);
+
+function openIdentifier(subject: Subject, sealed: Buffer): Person {
+  const [issuer, id] = splitLengthPrefixed(decrypt(identifierKey(subject), sealed, subject.pseudonym));
+  return { issuer: issuer!.toString(), id: id!.toString() };
 }
 
 const hex = (bytes: Uint8Array): string =>

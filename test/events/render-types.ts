@@ -94,6 +94,8 @@ function renderType(
     case 'string':
     case 'boolean':
       return plan.kind;
+    case 'bytes':
+      return 'string';
     case 'long':
     case 'double':
       return 'number';

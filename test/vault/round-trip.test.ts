@@ -156,6 +156,8 @@ function valueOf(plan: Plan): fc.Arbitrary<string> {
   switch (plan.kind) {
     case 'string':
       return text.filter((s) => s.length <= plan.maxLength).map((s) => JSON.stringify(s));
+    case 'bytes':
+      return fc.uint8Array({ maxLength: 64 }).map((bytes) => JSON.stringify(Buffer.from(bytes).toString('base64')));
     case 'enum':
       return fc.constantFrom(...plan.symbols).map((s) => JSON.stringify(s));
     case 'boolean':

@@ -61,6 +61,9 @@ describe('subjects', () => {
     const keys = await open().keysOf([kept.pseudonym, gone.pseudonym]);
     expect([...keys]).toEqual([[kept.pseudonym.toString('hex'), kept.key]]);
     expect(await open().lookup('hr', 'gone')).toBeUndefined();
+    const [own] = await open().newSubjects(1);
+    const names = await open().identify([kept.pseudonym, gone.pseudonym, own!.pseudonym]);
+    expect([...names]).toEqual([[kept.pseudonym.toString('hex'), person('kept')]]);
     const [again] = await open().subjectsFor([person('gone')]);
     expect(again!.pseudonym.equals(gone.pseudonym)).toBe(false);
   });

@@ -2,8 +2,10 @@
  * The internal topics and their settings: made when absent, checked when present. A wrong one refuses, naming topic, setting,
  * what was found and what is wanted: these settings are promises of the ledger's (append time, no acknowledged record lost).
  */
-import type { Admin } from 'kafkajs';
+import { setTimeout as sleep } from 'node:timers/promises';
+import type { Admin, ITopicMetadata } from 'kafkajs';
 import { KeelsonError } from '../../core/error.js';
+import { BackOff } from '../back-off.js';
 import type { Topic } from '../port.js';
 import { describeTopics, protocolErrors, type KafkaClient } from './client.js';
 
@@ -11,6 +13,10 @@ import { describeTopics, protocolErrors, type KafkaClient } from './client.js';
 const RETENTION_MS = 30 * 24 * 3_600_000;
 /** Kafka's own default; packs are made to fit it (pack.ts). */
 const MESSAGE_BYTES = 1_048_588;
+
+/** How long brokers may take to know a topic that was just made. */
+const KNOWN_WITHIN_MS = 10_000;
+const NOT_YET_KNOWN = new Set(['UNKNOWN_TOPIC_OR_PARTITION', 'LEADER_NOT_AVAILABLE']);
 
 export interface TopicPlan {
   readonly name: string;
@@ -109,7 +115,10 @@ async function makeMissing(admin: Admin, plans: readonly TopicPlan[], options: T
 }
 
 async function checkPartitions(admin: Admin, plans: readonly TopicPlan[], options: TopicOptions): Promise<void> {
-  const { topics } = await admin.fetchTopicMetadata({ topics: plans.map(({ name }) => name) });
+  const topics = await readMetadata(
+    admin,
+    plans.map(({ name }) => name),
+  );
   for (const plan of plans) {
     const partitions = topics.find(({ name }) => name === plan.name)?.partitions ?? [];
     if (partitions.length !== plan.partitions)
@@ -117,6 +126,19 @@ async function checkPartitions(admin: Admin, plans: readonly TopicPlan[], option
     const replicas = Math.min(...partitions.map((partition) => partition.replicas.length));
     if (replicas < options.replicationFactor)
       throw misconfigured(plan.name, 'replication factor', String(replicas), `at least ${options.replicationFactor}`);
+  }
+}
+
+/** What was just made, here or by another process, is not yet known to every broker. */
+async function readMetadata(admin: Admin, names: string[]): Promise<readonly ITopicMetadata[]> {
+  const backOff = new BackOff();
+  for (const end = Date.now() + KNOWN_WITHIN_MS; ; await sleep(backOff.nextMs())) {
+    try {
+      return (await admin.fetchTopicMetadata({ topics: names })).topics;
+    } catch (error) {
+      const types = protocolErrors(error);
+      if (types.length === 0 || !types.every((type) => NOT_YET_KNOWN.has(type)) || Date.now() > end) throw error;
+    }
   }
 }
 
