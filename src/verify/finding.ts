@@ -59,11 +59,13 @@ export interface LedgerReport {
   readonly logs: readonly LogReport[];
   /** At most 1,000 for each log. */
   readonly findings: readonly Finding[];
-  /** Findings beyond those. */
+  /** Findings beyond those; a log with 10,000 is not looked at any further. */
   readonly more: number;
 }
 
 const MAX_FINDINGS = 1_000;
+/** Beyond so many a log is given up: it is not what was signed, and looking on could go on for ever. */
+const ENOUGH_FINDINGS = 10_000;
 
 /** The findings of one log. Entries found wrong are kept with their hashes, so that a swap shows as one. */
 export class Findings {
@@ -74,6 +76,11 @@ export class Findings {
 
   constructor(log: string) {
     this.#log = log;
+  }
+
+  /** So much is wrong that nothing more need be looked at. */
+  get areEnough(): boolean {
+    return this.#found.length + this.more >= ENOUGH_FINDINGS;
   }
 
   add(code: FindingCode, message: string, where: { index?: bigint; tile?: string } = {}): void {

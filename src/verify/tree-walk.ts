@@ -34,8 +34,8 @@ export interface Leaves {
 }
 
 export interface WalkOptions {
-  /** A size whose root is wanted, see `rootAtOldSize`; not beyond the tree's. */
-  readonly oldSize?: bigint;
+  /** Sizes whose roots are wanted, see `rootAt`; none beyond the tree's. */
+  readonly oldSizes?: readonly bigint[];
   /** Leaves out what lies wholly before this size, but the very first bundle. */
   readonly skipBefore?: bigint;
 }
@@ -45,8 +45,10 @@ export class TreeWalk {
   readonly #files: LogFiles;
   readonly #head: TreeHead;
   readonly #findings: Findings;
-  readonly #options: WalkOptions;
-  readonly #oldPartials: Uint8Array[] = [];
+  readonly #oldSizes: readonly bigint[];
+  readonly #skipBefore: bigint;
+  /** By old size and level: the tiles that the old tree ended in. */
+  readonly #oldPartials: ReadonlyMap<bigint, Uint8Array[]>;
   /** False once a tile had to be taken as it was, for want of a right one. */
   #certain = true;
 
@@ -55,7 +57,9 @@ export class TreeWalk {
     this.#files = files;
     this.#head = head;
     this.#findings = findings;
-    this.#options = options;
+    this.#oldSizes = options.oldSizes ?? [];
+    this.#skipBefore = options.skipBefore ?? 0n;
+    this.#oldPartials = new Map(this.#oldSizes.map((size) => [size, []]));
   }
 
   /** The bundles of the log in order. What is wrong with tiles is added to the findings on the way. */
@@ -65,17 +69,16 @@ export class TreeWalk {
     for (const [i, tile] of [...tiles.entries()].reverse()) {
       const hashes = edge[i];
       if (hashes === undefined) continue;
-      this.#keepOldPartial(tile, hashes);
+      this.#keepOldPartials(tile, hashes);
       if (tile.level > 0) yield* this.#descend(tile, hashes);
       else yield { bundle: tile, read: await this.#files.readBundle(tile), hashes };
     }
   }
 
-  /** After the walk: the root of the first `oldSize` leaves; undefined where tiles it needs were not right. */
-  rootAtOldSize(): Uint8Array | undefined {
-    const size = this.#options.oldSize;
-    if (size === undefined || !this.#certain) return undefined;
-    return Frontier.restore(this.#hasher, size, this.#oldPartials).root();
+  /** After the walk: the root of the first `size` leaves, one of `oldSizes`; undefined where tiles it needs were not right. */
+  rootAt(size: bigint): Uint8Array | undefined {
+    if (!this.#certain) return undefined;
+    return Frontier.restore(this.#hasher, size, this.#oldPartials.get(size) ?? []).root();
   }
 
   async *#descend(parent: TileId, hashes: Uint8Array): AsyncGenerator<Leaves> {
@@ -88,9 +91,11 @@ export class TreeWalk {
     const read = async ({ tile }: { tile: TileId }): Promise<[Uint8Array | undefined, BundleRead | undefined]> =>
       Promise.all([this.#files.readTile(tile), level === 0 ? this.#files.readBundle(tile) : undefined]);
     for await (const [{ tile, expected }, [bytes, bundle]] of readAhead(children, read)) {
+      // Whoever signs a size and makes up tiles as they are asked for could keep a verifier busy for ever.
+      if (this.#findings.areEnough) return void (this.#certain = false);
       const own = await this.#settleTile(tile, expected, bytes, bundle);
       if (own === undefined) continue;
-      this.#keepOldPartial(tile, own);
+      this.#keepOldPartials(tile, own);
       if (level > 0) yield* this.#descend(tile, own);
       else yield { bundle: tile, read: bundle, hashes: own };
     }
@@ -181,16 +186,20 @@ export class TreeWalk {
     }
   }
 
-  /** `tile` is right: keeps what of it is at the right edge of the old tree. */
-  #keepOldPartial(tile: TileId, hashes: Uint8Array): void {
-    const old = (this.#options.oldSize ?? 0n) >> BigInt(tile.level * TILE_HEIGHT);
-    const width = Number(old & 255n);
-    if (width > 0 && old >> 8n === tile.index) this.#oldPartials[tile.level] = hashes.slice(0, width * HASH_BYTES);
+  /** `tile` is right: keeps what of it is at the right edge of an old tree. */
+  #keepOldPartials(tile: TileId, hashes: Uint8Array): void {
+    for (const [size, partials] of this.#oldPartials) {
+      const count = size >> BigInt(tile.level * TILE_HEIGHT);
+      const width = Number(count & 255n);
+      if (width > 0 && count >> 8n === tile.index) partials[tile.level] = hashes.slice(0, width * HASH_BYTES);
+    }
   }
 
   #isSkipped(tile: TileId): boolean {
-    const end = (tile.index + 1n) << BigInt((tile.level + 1) * TILE_HEIGHT);
-    return tile.index > 0n && end <= (this.#options.skipBefore ?? 0n);
+    const leaves = BigInt((tile.level + 1) * TILE_HEIGHT);
+    const [start, end] = [tile.index << leaves, (tile.index + 1n) << leaves];
+    const holdsAnEdge = this.#oldSizes.some((size) => start < size && size < end);
+    return start > 0n && end <= this.#skipBefore && !holdsAnEdge;
   }
 }
 

@@ -9,9 +9,9 @@ import { verifyLog, type LogOptions, type LogResult, type Progress, type Verific
 export const LIFECYCLE_LOG = 'lifecycle/0/g1';
 
 export interface LedgerOptions {
-  /** Signed checkpoints that were kept, of any of the ledger's logs, one each: those logs must continue them. */
+  /** Signed checkpoints that were kept, of any of the ledger's logs, by whomever: those logs must continue each of them. */
   readonly since?: readonly string[];
-  /** In logs with a kept checkpoint, reads only what came behind it. */
+  /** In logs with kept checkpoints, reads only what came behind the greatest. */
   readonly onlyNew?: boolean;
   readonly onProgress?: (progress: Progress) => void;
 }
@@ -42,12 +42,13 @@ export async function verifyLedger(on: Verification, options: LedgerOptions = {}
 }
 
 /** The kept checkpoints by log. */
-function openKept(on: Verification, notes: readonly string[]): Map<string, Checkpoint> {
-  const kept = new Map<string, Checkpoint>();
+function openKept(on: Verification, notes: readonly string[]): Map<string, Checkpoint[]> {
+  const kept = new Map<string, Checkpoint[]>();
   for (const note of notes) {
     const log = logOfOrigin(on.key, note.slice(0, note.indexOf('\n')));
     if (log === undefined) throw new KeelsonError('malformed_checkpoint', `not a checkpoint of ${on.key.ledger}`);
-    kept.set(log, openCheckpoint(note, logKeyOf(on.hasher, on.key, log), on.verifier));
+    const checkpoint = openCheckpoint(note, logKeyOf(on.hasher, on.key, log), on.verifier);
+    kept.set(log, [...(kept.get(log) ?? []), checkpoint]);
   }
   return kept;
 }

@@ -28,9 +28,9 @@ export interface Progress {
 }
 
 export interface LogOptions {
-  /** A checkpoint of this log that was kept, its signature checked: the log must continue it. */
-  readonly kept?: Checkpoint;
-  /** Reads only the entries behind `kept`, and the opening one. */
+  /** Checkpoints of this log that were kept, their signatures checked: the log must continue each. */
+  readonly kept?: readonly Checkpoint[];
+  /** Reads only the entries behind all of `kept`, and the opening one. */
   readonly onlyNew?: boolean;
   readonly onProgress?: (progress: Progress) => void;
 }
@@ -46,8 +46,8 @@ export interface LogResult {
 
 /**
  * Verifies `log`: its checkpoint's signature and origin; every tile and entry against the signed root; every entry's
- * header; that it begins with its own opening; and that it continues a kept checkpoint.
- * Rejects only where the source can't be read; what is wrong is a finding.
+ * header; that it begins with its own opening; and that it continues kept checkpoints. Gives a log up once so much was found
+ * wrong that more says nothing. Rejects only where the source can't be read; what is wrong is a finding.
  */
 export async function verifyLog(on: Verification, log: string, options: LogOptions = {}): Promise<LogResult> {
   const findings = new Findings(log);
@@ -57,26 +57,24 @@ export async function verifyLog(on: Verification, log: string, options: LogOptio
   if (head === undefined) {
     return { report: { log, origin, checked: 0n }, findings: findings.list(), more: 0 };
   }
-  const { kept, onlyNew = false, onProgress } = options;
-  const isShrunk = kept !== undefined && kept.size > head.size;
-  if (isShrunk) {
-    const message = `a kept checkpoint has ${kept.size} entries, the log now ${head.size}: the last ones are gone`;
+  const { kept = [], onlyNew = false, onProgress } = options;
+  const old = kept.filter(({ size }) => size <= head.size);
+  const newest = kept.reduce((size, one) => (one.size > size ? one.size : size), 0n);
+  if (newest > head.size) {
+    const message = `a kept checkpoint has ${newest} entries, the log now ${head.size}: the last ones are gone`;
     findings.add('log_shrunk', message, { index: head.size });
   }
-  const old = isShrunk ? undefined : kept;
-  const walk = new TreeWalk(
-    on.hasher,
-    files,
-    head,
-    findings,
-    old && { oldSize: old.size, skipBefore: onlyNew ? old.size : 0n },
-  );
+  const walk = new TreeWalk(on.hasher, files, head, findings, {
+    oldSizes: old.map(({ size }) => size),
+    skipBefore: onlyNew && old.length === kept.length ? newest : 0n,
+  });
   const check = new EntryCheck(on.hasher, log, findings);
   for await (const { bundle, read, hashes } of walk.leaves()) {
+    if (findings.areEnough) break;
     check.checkBundle(bundle, read, hashes);
     onProgress?.({ log, at: bundle.index * 256n + BigInt(bundle.width), size: head.size });
   }
-  if (old) checkHistory(old, walk, findings);
+  for (const one of old) checkHistory(one, walk, findings);
   const opening = checkOpening(on.key, origin, head.size, check, findings);
   return {
     report: { log, origin, size: head.size, root: head.root, checked: check.checked },
@@ -120,7 +118,7 @@ async function openHead(
 }
 
 function checkHistory(old: Checkpoint, walk: TreeWalk, findings: Findings): void {
-  const root = walk.rootAtOldSize();
+  const root = walk.rootAt(old.size);
   if (root !== undefined && !equalBytes(root, old.root)) {
     const message = `the first ${old.size} entries are not those of the kept checkpoint`;
     findings.add('history_changed', message);

@@ -1,8 +1,11 @@
-import { mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { execFile } from 'node:child_process';
+import { once } from 'node:events';
+import { mkdir, mkdtemp, rm, symlink, writeFile } from 'node:fs/promises';
 import { createServer, type IncomingMessage, type ServerResponse } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
+import { promisify } from 'node:util';
 import { gzipSync } from 'node:zlib';
 import { afterEach, describe, expect, it } from 'vitest';
 import { nodeHasher as hasher } from '../../src/platform/hasher.js';
@@ -58,6 +61,21 @@ describe('a folder', () => {
     expect(await source.read('decisions/0/g1/tile/0', 1 << 20)).toBeUndefined();
     expect(await source.read('decisions/0/g1/checkpoint/x', 8192)).toBeUndefined();
     await expect(source.read('decisions/0/g1/tile/0/000', 8191)).rejects.toMatchObject({ code: 'too_large' });
+  });
+});
+
+describe('a folder that somebody prepared', () => {
+  it('can hold nothing that never ends, or never begins', async () => {
+    const folder = await mkdtemp(join(tmpdir(), 'keelson-verify-'));
+    cleanups.push(() => rm(folder, { recursive: true }));
+    await symlink('/dev/zero', join(folder, 'endless'));
+    await symlink('loop', join(folder, 'loop'));
+    await promisify(execFile)('mkfifo', [join(folder, 'silent')]);
+    const socket = createServer().listen(join(folder, 'socket'));
+    await once(socket, 'listening');
+    cleanups.push(() => new Promise((resolve) => socket.close(resolve)));
+    const source = openFolderSource(folder);
+    for (const name of ['endless', 'loop', 'silent', 'socket']) expect(await source.read(name, 8192)).toBeUndefined();
   });
 });
 

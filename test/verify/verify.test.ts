@@ -3,6 +3,7 @@ import { describe, expect, it } from 'vitest';
 import { encodeUtf8 } from '../../src/core/bytes.js';
 import { encodeBundle, parseBundle } from '../../src/core/bundle.js';
 import { signCheckpoint } from '../../src/core/checkpoint.js';
+import { KeelsonError } from '../../src/core/error.js';
 import { portableHasher, portableVerifier } from '../../src/core/portable.js';
 import { formatVerifierKey, makeVerifierKey } from '../../src/core/key.js';
 import { nodeHasher as hasher } from '../../src/platform/hasher.js';
@@ -309,6 +310,65 @@ describe('a checkpoint that says more than there is', () => {
   });
 });
 
+describe('a source that lies', () => {
+  /** A ledger whose decisions log is as big as it likes, and of which every tile and bundle is made up on demand. */
+  const lying = (size: bigint, makeUp: (path: string) => Uint8Array | undefined): MemorySource => {
+    const { files, logs } = makeLedger(1);
+    const head = { origin: logs[1]!.origin, size, root: new Uint8Array(32) };
+    files.set(`${LOG}/checkpoint`, encodeUtf8(signCheckpoint(hasher, head, signer)));
+    const source = new MemorySource(files);
+    const read = source.read.bind(source);
+    source.read = async (path, maxBytes) =>
+      path.startsWith(`${LOG}/tile/`) ? makeUp(path.slice(LOG.length + 1)) : read(path, maxBytes);
+    return source;
+  };
+  const widthOf = (path: string): number => Number(/\.p\/(\d+)$/.exec(path)?.[1] ?? 256);
+  const noise = (path: string): Uint8Array => new Uint8Array(widthOf(path) * 32).fill(path.length);
+  const verifyFrom = (source: MemorySource): Promise<LedgerReport> =>
+    verifyLedger({ hasher, verifier: nodeVerifier, source, key });
+
+  it.each([
+    ['tiles and bundles', (path: string) => (path.includes('entries') ? new Uint8Array(512) : noise(path))],
+    ['tiles alone', (path: string) => (path.includes('entries') ? undefined : noise(path))],
+    ['upper tiles alone', (path: string) => (/^tile\/[1-9]/.test(path) ? noise(path) : undefined)],
+  ])('about a log of 2^52 entries, with %s that never end, is given up', async (_, makeUp) => {
+    const { findings, more, logs } = await verifyFrom(lying((1n << 52n) + 5n, makeUp));
+    expect(findings).toContainEqual(expect.objectContaining({ code: 'root_changed', log: LOG }));
+    expect(findings.length + more).toBeGreaterThan(9_999);
+    expect(findings.length + more).toBeLessThan(11_000);
+    expect(logs[1]!.checked).toBe(0n);
+  });
+
+  it.each([
+    ['checkpoint', { code: 'checkpoint_malformed', log: LOG }],
+    ['tile/0/000', { code: 'tile_missing', log: LOG, index: 0n, tile: 'tile/0/000' }],
+    ['tile/1/000.p/2', { code: 'tile_missing', log: LOG, index: 0n, tile: 'tile/1/000.p/2' }],
+    ['tile/entries/001', { code: 'bundle_missing', log: LOG, index: 256n, tile: 'tile/entries/001' }],
+  ])('with a %s larger than any is found out', async (path, finding) => {
+    const source = new MemorySource(makeLedger(600).files);
+    const read = source.read.bind(source);
+    source.read = async (asked, maxBytes) => {
+      if (asked === `${LOG}/${path}`) throw new KeelsonError('too_large', 'it has no end');
+      return read(asked, maxBytes);
+    };
+    const { findings } = await verifyFrom(source);
+    expect(findings).toEqual([expect.objectContaining(finding)]);
+  });
+
+  it('by partial tiles that say something else than the full ones is found out', async () => {
+    const { files } = makeLedger(600);
+    const other = new LogFixture(LOG)
+      .fill(550)
+      .push(entryOf(550, plainRecord(9999)))
+      .fill(800);
+    // The tile and the bundle once they are full, of another tree: nobody may mix them up with the signed one.
+    for (const [path, bytes] of other.files()) if (/tile\/(0|entries)\/002$/.test(path)) files.set(path, bytes);
+    expect(await findIn(files)).toEqual([]);
+    for (const path of ['tile/0/002.p/88', 'tile/entries/002.p/88']) files.delete(`${LOG}/${path}`);
+    expect((await findIn(files))[0]).toEqual({ code: 'root_changed', log: LOG });
+  });
+});
+
 describe('the opening', () => {
   const base = { ledger: LEDGER, origin: `${LEDGER}/lifecycle/0/g1`, origins: [`${LEDGER}/lifecycle/0/g1`] };
   const openedBy = (record: Uint8Array): Files => new LogFixture('lifecycle/0/g1').push(entryOf(0, record)).files();
@@ -405,6 +465,36 @@ describe('since a kept checkpoint', () => {
       expect(found).toEqual([{ code: 'history_changed', log: LOG }]);
       expect(await findIn(files, { since: [kept(at)] })).toEqual([]);
     }
+  });
+
+  it('every one that was kept must be continued, whoever was given it', async () => {
+    const shown = new LogFixture(LOG)
+      .fill(299)
+      .push(entryOf(299, plainRecord(9999)))
+      .fill(300)
+      .checkpoint();
+    const { files } = makeLedger(600);
+    for (const onlyNew of [false, true]) {
+      const since = [kept(512), kept(300), kept(1), kept(600)];
+      expect(await findIn(files, { since, onlyNew })).toEqual([]);
+      for (const all of [
+        [shown, ...since],
+        [...since, shown],
+      ]) {
+        expect(await findIn(files, { since: all, onlyNew })).toEqual([{ code: 'history_changed', log: LOG }]);
+      }
+    }
+    const shrunk = await findIn(files, { since: [shown, kept(700)], onlyNew: true });
+    expect(shrunk.map(({ code }) => code)).toEqual(['log_shrunk', 'history_changed']);
+  });
+
+  it('with several kept only the edges of the older ones are read again', async () => {
+    const source = new MemorySource(makeLedger(66_000).files);
+    const on = { hasher, verifier: nodeVerifier, source, key };
+    const since = [kept(300), kept(65_800)];
+    expect((await verifyLedger(on, { since, onlyNew: true })).findings).toEqual([]);
+    const bundles = source.asked.filter((path) => path.startsWith(`${LOG}/tile/entries`));
+    expect(bundles.map((path) => path.split('/').at(-1))).toEqual(['000', '001', '208']);
   });
 
   it('a changed tile is no rewritten history', async () => {
