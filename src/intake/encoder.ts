@@ -9,8 +9,10 @@ import {
   dedupeKey,
   encodeRecord,
   makeObject,
+  makeOwnRecord,
   separate,
   type EventSchema,
+  type JsonObject,
   type MaskedAt,
   type SchemaRegistry,
   type SchemaTopic,
@@ -54,6 +56,13 @@ export interface LedgerNames {
   /** Every log of the ledger. */
   readonly origins: readonly string[];
   originOf(at: Partition): string;
+}
+
+/** An event of Keelson's own: members beside `type`, `id` and `timestamp`, which is now. */
+export interface OwnEvent {
+  readonly type: string;
+  readonly id: string;
+  readonly event: Readonly<JsonObject>;
 }
 
 /** A record, ready for the event log. */
@@ -220,6 +229,17 @@ export class Encoder {
     const schema = schemas.forType('record.quarantined');
     const at = partitions.choose('activity', makeObject(), notice.quarantineId);
     return this.#own(at, schema, notice.quarantineId, makeRecordQuarantined(schemas, notice, this.#stamp()));
+  }
+
+  /**
+   * What Keelson says of its own accord. Its id stands for its content: the same id twice is a repeat.
+   * @throws Error where the event is not one that its schema describes, or names a person: a bug
+   */
+  encodeOwn({ type, id, event }: OwnEvent): Encoded {
+    const { schemas, partitions } = this.options;
+    const schema = schemas.forType(type);
+    const at = partitions.choose(schema.topic as Topic, event, id);
+    return this.#own(at, schema, id, makeOwnRecord(schemas, type, id, event, this.#stamp()));
   }
 
   /** A text of a refused event, its secrets masked: for what is kept outside of its encrypted original. */

@@ -9,7 +9,7 @@ import type { JsonLimits } from '../events/json.js';
 import type { SchemaTopic } from '../events/schema.js';
 import type { EventLog, Partition } from '../eventlog/port.js';
 import { Batcher, type Place } from './batcher.js';
-import type { Encoded, Encoder } from './encoder.js';
+import type { Encoded, Encoder, OwnEvent } from './encoder.js';
 import type { Item, Protocol, Refused } from './item.js';
 import type { LedgerPort, Settled } from './ledger-port.js';
 import type { IntakeMetrics } from './metrics.js';
@@ -173,6 +173,32 @@ export class Intake {
       }),
     );
     return { ...accepted, items };
+  }
+
+  /**
+   * Makes events of Keelson's own durable, in their order. With `waitMs` it also waits for the ledger, as `settle` does: one answer
+   * for each, undefined where the time was over first.
+   * @throws KeelsonError `event_log_unavailable`, `overloaded`: any of them may be in the log; sending them again does no harm.
+   */
+  async publishOwn(events: readonly OwnEvent[], waitMs = 0): Promise<readonly (Settled | undefined)[]> {
+    const groups = new Map<Partition, { indexes: number[]; records: Encoded[] }>();
+    for (const [index, event] of events.entries()) {
+      const encoded = this.options.encoder.encodeOwn(event);
+      const group = groups.get(encoded.at) ?? { indexes: [], records: [] };
+      groups.set(encoded.at, group);
+      group.indexes.push(index);
+      group.records.push(encoded);
+    }
+    const settled: (Settled | undefined)[] = events.map(() => undefined);
+    await Promise.all(
+      [...groups].map(async ([at, { indexes, records }]) => {
+        const places = await this.#append(at, records);
+        if (waitMs === 0) return;
+        const answers = await this.options.ledger.settle(at, places, waitMs);
+        indexes.forEach((index, i) => (settled[index] = answers[i]));
+      }),
+    );
+    return settled;
   }
 
   /**

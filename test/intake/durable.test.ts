@@ -80,3 +80,19 @@ test('50 senders at once on the event log in Postgres: what was acknowledged sta
   }
   expect([...partitionsOf.values()].every((names) => names.size === 1)).toBe(true);
 });
+
+test('events of Keelson’s own: in order, in the partition their schema names; the same id twice is a repeat', async () => {
+  const part = {
+    type: 'revocation.ordered',
+    id: 'part-1',
+    event: {
+      term: 1,
+      order: 'o-1',
+      changes: [{ change: 'block', order: 'o-1', keys: Buffer.alloc(48_000, 7).toString('base64') }],
+    },
+  };
+  const term = { type: 'revocation.term', id: 'term-1', event: { term: 1, holder: 'a' } };
+  expect(await opened.intake.publishOwn([term, part, part])).toEqual([undefined, undefined, undefined]);
+  const ids = (await readAll()).get('lifecycle/0')!.filter((id) => !id.startsWith('log.'));
+  expect(ids).toEqual(['term-1', 'part-1', 'part-1']);
+});
