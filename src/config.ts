@@ -7,7 +7,7 @@ import { accessSettings } from './access/settings.js';
 import { KeelsonError } from './core/error.js';
 import { eventlogSettings } from './eventlog/settings.js';
 import { httpSettings } from './http/settings.js';
-import { intakeSettings } from './intake/settings.js';
+import { intakeSettings, uploadMemoryBytes } from './intake/settings.js';
 import { ledgerSettings } from './ledger/settings.js';
 import { describe, readEnvironment } from './platform/environment.js';
 import { platformSettings } from './platform/settings.js';
@@ -68,6 +68,14 @@ function relate(config: Partial<Config>): string[] {
   if (insync !== undefined && replicas !== undefined && insync > replicas) {
     problems.push(
       `KEELSON_KAFKA_MIN_INSYNC_REPLICAS is ${insync}, more than KEELSON_KAFKA_REPLICATION_FACTOR, ${replicas}`,
+    );
+  }
+  const { KEELSON_HTTP_MEMORY_BYTES: memoryBytes } = config;
+  const uploadBytes = uploadMemoryBytes(config as Config);
+  if (memoryBytes !== undefined && memoryBytes < uploadBytes) {
+    problems.push(
+      `KEELSON_HTTP_MEMORY_BYTES is ${memoryBytes}, but a single upload may take ${uploadBytes}: raise it, or lower ` +
+        'KEELSON_INTAKE_BODY_BYTES, KEELSON_INTAKE_DECODED_BYTES or KEELSON_INTAKE_MAX_ITEMS',
     );
   }
   return problems;

@@ -1,4 +1,5 @@
 /** What never became a request: malformed, too slow, too long. Answered as a problem where the socket can still carry one. */
+import { STATUS_CODES } from 'node:http';
 import type { Socket } from 'node:net';
 import { KeelsonError } from '../core/error.js';
 import { formatProblem, PROBLEM_TYPE } from './problem.js';
@@ -12,7 +13,7 @@ export function answerClientError(error: NodeJS.ErrnoException, socket: Socket):
   const problem = formatProblem(toProblemError(error));
   const body = JSON.stringify(problem);
   socket.end(
-    `HTTP/1.1 ${problem.status} Bad Request\r\nConnection: close\r\nCache-Control: no-store\r\n` +
+    `HTTP/1.1 ${problem.status} ${STATUS_CODES[problem.status]}\r\nConnection: close\r\nCache-Control: no-store\r\n` +
       `Content-Type: ${PROBLEM_TYPE}\r\nContent-Length: ${Buffer.byteLength(body)}\r\n\r\n${body}`,
   );
 }

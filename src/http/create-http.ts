@@ -19,6 +19,7 @@ import { answerClientError } from './client-error.js';
 import { MemoryGate } from './gate.js';
 import { registerHealth } from './health.js';
 import type { Http } from './http.js';
+import { parseJsonBodies } from './json-body.js';
 import { MethodTable } from './methods.js';
 import { formatProblem, Problem, PROBLEM_TYPE, statusOf, toKeelsonError } from './problem.js';
 import type { Readiness } from './readiness.js';
@@ -51,6 +52,8 @@ export async function createHttp(options: HttpOptions): Promise<Http> {
     return503OnClosing: false,
     forceCloseConnections: 'idle',
     http: {
+      // Answered as a problem, below.
+      requireHostHeader: false,
       headersTimeout: settings.KEELSON_HTTP_HEADERS_TIMEOUT_MS,
       maxHeaderSize: 32 * 1024,
       connectionsCheckingInterval: 1_000,
@@ -65,6 +68,7 @@ export async function createHttp(options: HttpOptions): Promise<Http> {
   const memory = new MemoryGate(settings.KEELSON_HTTP_MEMORY_BYTES);
   http.decorate('memory', memory);
   answerProblems(http);
+  parseJsonBodies(http);
   await http.register(helmet, { global: true });
   boundRequests(http, settings.KEELSON_HTTP_MAX_REQUESTS);
   requireAccess(http, options.authenticate);
@@ -93,7 +97,16 @@ function answerProblems(http: Http): void {
   });
   http.addHook('onRequest', async (request, reply) => {
     void reply.header('x-request-id', request.id);
+    requireWellFormed(request);
   });
+}
+
+/** @throws KeelsonError `malformed_request`, `nul_character`: what Node lets pass and nothing behind this could handle. */
+function requireWellFormed({ raw, url, headers }: FastifyRequest): void {
+  if (raw.httpVersion === '1.1' && headers.host === undefined) {
+    throw new KeelsonError('malformed_request', 'HTTP/1.1 wants a Host header');
+  }
+  if (url.includes('%00')) throw new KeelsonError('nul_character', 'the address holds the character U+0000');
 }
 
 function sendProblem(request: FastifyRequest, reply: FastifyReply, thrown: unknown): FastifyReply {

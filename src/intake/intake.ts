@@ -3,11 +3,11 @@
  * event of the body is durable in the event log or in quarantine, and rejects when any may not be: then the sender has to send
  * all of it again, and the ledger drops what was there already.
  */
-import { setImmediate as nextTurn } from 'node:timers/promises';
 import { KeelsonError } from '../core/error.js';
 import type { JsonLimits } from '../events/json.js';
 import type { SchemaTopic } from '../events/schema.js';
 import type { EventLog, Partition } from '../eventlog/port.js';
+import type { Hold } from '../http/gate.js';
 import { Batcher, type Place } from './batcher.js';
 import type { Encoded, Encoder, OwnEvent } from './encoder.js';
 import type { Item, Protocol, Refused } from './item.js';
@@ -16,7 +16,8 @@ import type { IntakeMetrics } from './metrics.js';
 import { Openings } from './opening.js';
 import type { QuarantineDesk } from './quarantine.js';
 import type { Sender } from './sender.js';
-import type { IntakeSettings } from './settings.js';
+import { EVENT_COST_BYTES, type IntakeSettings } from './settings.js';
+import { Turns } from './turns.js';
 import type { Original } from './upload.js';
 
 export interface IntakeOptions {
@@ -35,6 +36,8 @@ export interface AcceptOptions {
   /** The only topics this endpoint takes. */
   readonly topics?: readonly SchemaTopic[];
   readonly idempotencyKey?: string;
+  /** Where the body is accounted for: what its events take beside it is added. */
+  readonly hold?: Hold;
 }
 
 export type ItemResult =
@@ -65,6 +68,8 @@ interface Placed {
 /** What of a request is in memory as objects at once: so many events, or those that fill so many bytes (a larger one is alone). */
 const CHUNK = 256;
 const CHUNK_BYTES = 512 * 1024;
+/** Bytes of a body that are split in the time that one takes on its way to a record. */
+const SPLIT_BYTES = 16;
 
 /** A body on its way. */
 interface Passage {
@@ -78,6 +83,7 @@ interface Passage {
 export class Intake {
   readonly #batchers = new Map<Partition, Batcher>();
   readonly #openings: Openings;
+  readonly #turns = new Turns(CHUNK_BYTES);
   readonly #limits: JsonLimits;
 
   constructor(private readonly options: IntakeOptions) {
@@ -123,6 +129,7 @@ export class Intake {
    */
   async accept(body: Uint8Array, options: AcceptOptions): Promise<Accepted> {
     const { settings } = this.options;
+    await this.#turns.take(body.length / SPLIT_BYTES);
     const parsed = options.protocol.parse(body, {
       producer: options.sender.producer,
       limits: this.#limits,
@@ -131,6 +138,8 @@ export class Intake {
       ...(options.defaultType === undefined ? {} : { defaultType: options.defaultType }),
       ...(options.idempotencyKey === undefined ? {} : { idempotencyKey: options.idempotencyKey }),
     });
+    options.hold?.grow(parsed.count * EVENT_COST_BYTES);
+    const eventWeight = EVENT_COST_BYTES + body.length / parsed.count;
     const items = new Array<ItemResult>(parsed.count);
     const passage: Passage = { options, items, appends: [], placed: [], failure: undefined };
     let taken = 0;
@@ -138,6 +147,7 @@ export class Intake {
     let chunkBytes = 0;
     try {
       for (const item of parsed.items) {
+        if (chunk.length === 0) await this.#turns.take(Math.min(CHUNK, parsed.count - taken) * eventWeight);
         chunk.push(item);
         chunkBytes += item.raw.length;
         const full = chunk.length >= CHUNK || chunkBytes >= CHUNK_BYTES;
@@ -146,8 +156,6 @@ export class Intake {
         taken += chunk.length;
         chunk = [];
         chunkBytes = 0;
-        // Others want their turn, too.
-        if (taken < parsed.count) await nextTurn();
       }
     } finally {
       await Promise.all(passage.appends);

@@ -1,5 +1,5 @@
 /** `POST /v1/decisions`, `/v1/events`, `/v1/opa/logs`. Bodies are read here, not by the framework: see upload.ts. */
-import type { FastifyReply, FastifyRequest } from 'fastify';
+import type { FastifyReply, FastifyRequest, RouteShorthandOptions } from 'fastify';
 import { Type, type Static } from 'typebox';
 import type { Access } from '../access/access.js';
 import { KeelsonError } from '../core/error.js';
@@ -106,6 +106,7 @@ async function receive(
     accepted = await intake.accept(upload.body, {
       ...endpoint,
       protocol: native,
+      hold,
       sender: await identify(request, access),
       ...(typeof key === 'string' ? { idempotencyKey: checkId(key, '') } : {}),
     });
@@ -128,13 +129,15 @@ async function receive(
 function registerOpa(http: Http, options: IntakeRoutesOptions): void {
   const route = {
     config: { access: ['publish:decisions'] },
+    // Whatever a proxy made of the media type, the body is read as what it should be: a refusal would come again for ever.
+    onRequest: async ({ raw }) => void (raw.headers['content-type'] = 'application/json'),
     schema: {
       tags,
       summary: 'OPA’s decision log, as OPA uploads it',
       body: Type.Array(Event),
       response: { 200: OpaAnswer, 401: Problem, 403: Problem, 503: Problem },
     },
-  } as const;
+  } satisfies RouteShorthandOptions;
 
   http.post('/v1/opa/logs', route, (request) => receiveOpa(request, options, undefined));
 
@@ -155,7 +158,7 @@ async function receiveOpa(
   try {
     const upload = await readUpload(request, hold, settings, true);
     const sender = await identify(request, access);
-    const options: AcceptOptions = { protocol: openOpa(partition), sender, topics: ['decisions'] };
+    const options: AcceptOptions = { protocol: openOpa(partition), hold, sender, topics: ['decisions'] };
     const accepted = await acceptOpa(intake, upload, options);
     const quarantined = countQuarantined(accepted.items);
     return { accepted: accepted.items.length - quarantined, quarantined };

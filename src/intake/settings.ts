@@ -62,3 +62,15 @@ export const intakeSettings = Type.Object({
   }),
 });
 export type IntakeSettings = Static<typeof intakeSettings>;
+
+/**
+ * What an event takes beside its bytes: memory for its record and its result until all of its upload is durable, and as much work
+ * as so many bytes of it.
+ */
+export const EVENT_COST_BYTES = 512;
+
+/** The most that one upload within these limits holds in memory. */
+export const uploadMemoryBytes = (settings: IntakeSettings): number =>
+  settings.KEELSON_INTAKE_BODY_BYTES +
+  settings.KEELSON_INTAKE_DECODED_BYTES +
+  settings.KEELSON_INTAKE_MAX_ITEMS * EVENT_COST_BYTES;

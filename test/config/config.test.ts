@@ -27,6 +27,13 @@ describe('the configuration', () => {
     expect(message.split('\n')).toHaveLength(4);
   });
 
+  test('refuses limits under which a single upload would never be taken', () => {
+    const uploads = { KEELSON_INTAKE_BODY_BYTES: '1048576', KEELSON_INTAKE_DECODED_BYTES: '1048576' };
+    const memory = { KEELSON_HTTP_MEMORY_BYTES: '4194304' };
+    expect(() => readConfig({ ...uploads, ...memory })).toThrow(/^KEELSON_HTTP_MEMORY_BYTES .* may take 12337152/);
+    expect(() => readConfig({ ...uploads, ...memory, KEELSON_INTAKE_MAX_ITEMS: '1000' })).not.toThrow();
+  });
+
   test('has no setting twice, and describes each', () => {
     const names = SETTINGS.flatMap(([, schema]) => Object.entries(schema.properties));
     expect(new Set(names.map(([name]) => name)).size).toBe(names.length);

@@ -45,6 +45,8 @@ describe('problems', () => {
     ['PUT', '/v1/things', 405, 'method_not_allowed'],
     ['GET', '/v1/things/7', 401, 'unauthenticated'],
     ['GET', '/v1/things/%zz', 400, 'malformed_request'],
+    ['GET', '/v1/things/a%00', 400, 'nul_character'],
+    ['GET', '/v1/things/7?of=%00', 400, 'nul_character'],
     ['GET', '/boom', 500, 'internal'],
     ['GET', '/coded', 503, 'event_log_unavailable'],
   ] as const)('%s %s is %i %s', async (method, url, status, code) => {
@@ -78,7 +80,15 @@ describe('problems', () => {
 
   test.each([
     ['not json', '{"n":', 'malformed_json', 400],
-    ['prototype', '{"__proto__":{"n":1}}', 'malformed_json', 400],
+    ['prototype', '{"__proto__":{"n":1}}', 'invalid_request', 400],
+    ['nothing', '', 'malformed_json', 400],
+    ['bytes that are no UTF-8', Buffer.from([0x7b, 0x22, 0xff, 0x22, 0x3a, 0x31, 0x7d]), 'malformed_json', 400],
+    ['a member twice', '{"n":1,"n":2}', 'duplicate_member', 400],
+    ['half a surrogate pair', '{"n":"\\ud800"}', 'lone_surrogate', 400],
+    ['a NUL', '{"n":"\\u0000"}', 'nul_character', 400],
+    ['deep nesting', `{"n":${'['.repeat(100_000)}`.slice(0, 60_000), 'too_deep', 400],
+    ['a number that no double holds', '{"n":12345678901234567890}', 'invalid_request', 400],
+    ['an infinite number', '{"n":1e400}', 'invalid_request', 400],
     ['a string for a number is not coerced', '{"n":"1"}', 'invalid_request', 400],
     ['an unknown member is refused, not dropped', '{"n":1,"m":2}', 'invalid_request', 400],
     ['too large', `{"n":1,"m":"${'x'.repeat(70_000)}"}`, 'too_large', 413],
@@ -137,6 +147,7 @@ describe('below the framework', () => {
       400,
       'malformed_request',
     ],
+    ['no Host', 'GET /livez HTTP/1.1\r\nConnection: close\r\n\r\n', 400, 'malformed_request'],
     ['long headers', `GET / HTTP/1.1\r\nHost: a\r\nX: ${'x'.repeat(40_000)}\r\n\r\n`, 431, 'headers_too_large'],
   ])('%s is a problem, too', async (_name, bytes, status, code) => {
     await open();
@@ -148,7 +159,7 @@ describe('below the framework', () => {
   test('a client that sends its headers too slowly is answered and cut off', async () => {
     await open({ KEELSON_HTTP_HEADERS_TIMEOUT_MS: 200, KEELSON_HTTP_REQUEST_TIMEOUT_MS: 400 });
     const answer = await exchange('GET / HTTP/1.1\r\nHost: a\r\nX-Slow: ');
-    expect(answer).toMatch(/^HTTP\/1.1 408 /);
+    expect(answer).toMatch(/^HTTP\/1.1 408 Request Timeout\r\n/);
     expect(answer).toContain('request_timeout');
   });
 });

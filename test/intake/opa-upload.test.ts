@@ -25,19 +25,31 @@ beforeEach(async () => {
 afterEach(() => opened.http.close());
 
 /** As OPA does: gzip, application/json, and no interest in the answer but its status. */
-async function upload(body: Buffer | string, { url = '/v1/opa/logs', raw = false, bearer = token } = {}) {
+async function upload(
+  body: Buffer | string,
+  { url = '/v1/opa/logs', raw = false, bearer = token, type = 'application/json' } = {},
+) {
   return opened.http.inject({
     method: 'POST',
     url,
     headers: {
       authorization: `Bearer ${bearer}`,
-      'content-type': 'application/json',
+      ...(type === '' ? {} : { 'content-type': type }),
       'content-encoding': 'gzip',
       'user-agent': 'Open-Policy-Agent/1.22.2 (linux, amd64)',
     },
     payload: raw ? body : gzipSync(body),
   });
 }
+
+test.each(['', 'text/plain', 'application/octet-stream', 'no media type at all'])(
+  'a media type like %j is no reason to refuse an upload',
+  async (type) => {
+    expect((await upload(CHUNK, { type })).json()).toEqual({ accepted: 4, quarantined: 2 });
+    const answer = await upload('{', { type });
+    expect([answer.statusCode, answer.json()]).toEqual([200, { accepted: 0, quarantined: 1 }]);
+  },
+);
 
 const notices = async (): Promise<Record<string, unknown>[]> =>
   (await readEvents(eventLog, 'activity', opened.vault)).map(({ event }) => toPlain(event) as Record<string, unknown>);
