@@ -827,6 +827,8 @@ export interface Principal {
     active?: boolean;
     /** True where the source deleted it. */
     deleted?: boolean;
+    /** Id of the group at this source, where a change of its members is all that happened. */
+    group?: string;
   };
   /** Kind of employment, e.g. employee, contractor. */
   employment?: string;
