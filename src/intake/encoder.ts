@@ -29,7 +29,7 @@ import { compileMasks, scrubSecrets, scrubText, type MaskPatterns } from '../eve
 import type { PackedRecord } from '../eventlog/pack.js';
 import type { Partition, Topic } from '../eventlog/port.js';
 import type { Clock } from '../platform/clock.js';
-import { hmac } from '../vault/bytes.js';
+import { hmac } from '../vault/mac.js';
 import { drawRandom, needsOwnSubject, sealEvent, type Subject, type Vault } from '../vault/index.js';
 import { refuse, type Arrived, type Item, type Refused } from './item.js';
 import type { PartitionTable } from './partition.js';
@@ -265,11 +265,11 @@ export class Encoder {
     }
   }
 
-  readonly #digestSecret = (secret: string): Buffer => hmac(this.#secretsKey, Buffer.from(secret));
+  readonly #digestSecret = (secret: string): Buffer => hmac(this.#secretsKey, secret);
 
   /** First 16 bytes of HMAC-SHA-256(content key, canonical JSON): tells a repeat from a conflict. */
   #digest(canonical: string): Buffer {
-    return hmac(this.#contentKey, Buffer.from(canonical)).subarray(0, 16);
+    return hmac(this.#contentKey, canonical).subarray(0, 16);
   }
 }
 

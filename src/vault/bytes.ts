@@ -1,4 +1,4 @@
-import { hash, randomFillSync } from 'node:crypto';
+import { randomFillSync } from 'node:crypto';
 
 const POOL_BYTES = 16_384;
 let pool = Buffer.alloc(0);
@@ -42,28 +42,4 @@ export function splitLengthPrefixed(bytes: Buffer): Buffer[] {
     at = end;
   }
   return parts;
-}
-
-const BLOCK = 64;
-let inner = Buffer.alloc(1024);
-const outer = Buffer.alloc(BLOCK + 32);
-
-/**
- * HMAC-SHA-256 (RFC 2104) of short messages under short keys as two one-shot hashes: an `Hmac` object costs several times more
- * than the hashing. Keys longer than 64 bytes are not taken.
- */
-export function hmac(key: Uint8Array, message: Uint8Array): Buffer {
-  if (key.length > BLOCK) throw new Error('an HMAC key is at most 64 bytes');
-  const size = BLOCK + message.length;
-  if (inner.length < size) inner = Buffer.alloc(size * 2);
-  for (let i = 0; i < BLOCK; i++) {
-    const byte = i < key.length ? (key[i] as number) : 0;
-    inner[i] = byte ^ 0x36;
-    outer[i] = byte ^ 0x5c;
-  }
-  inner.set(message, BLOCK);
-  outer.write(hash('sha256', inner.subarray(0, size), 'binary'), BLOCK, 'latin1');
-  const out = Buffer.allocUnsafe(32);
-  out.write(hash('sha256', outer, 'binary'), 'latin1');
-  return out;
 }

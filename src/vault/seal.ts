@@ -1,7 +1,8 @@
 import { createCipheriv, createDecipheriv, hash, timingSafeEqual } from 'node:crypto';
 import { KeelsonError } from '../core/error.js';
 import type { FieldCommitment, SealedBlock, SealedField } from '../events/index.js';
-import { drawRandom, hmac, lengthPrefixed } from './bytes.js';
+import { drawRandom, lengthPrefixed } from './bytes.js';
+import { putMac, putMacPrefixed, setMacKey, takeMac, toBytes, writeText, type Binary } from './mac.js';
 
 /** What a block is bound to: the record it stands in. */
 export interface SealContext {
@@ -27,9 +28,24 @@ const TAG_BYTES = 16;
 const PADDING_BYTES = 64;
 
 /** HKDF-SHA-256 (RFC 5869) with 32 bytes of output: one extraction, and one block of expansion for each use. */
-function deriveKeys(key: Uint8Array, blind: Uint8Array): { seal: Buffer; commit: Buffer } {
-  const extracted = hmac(blind, key);
-  return { seal: hmac(extracted, SEAL_INFO), commit: hmac(extracted, COMMIT_INFO) };
+function deriveKeys(key: Uint8Array, blind: Uint8Array): { seal: Binary; commit: Binary } {
+  setMacKey(blind);
+  putMac(key);
+  setMacKey(takeMac());
+  putMac(SEAL_INFO);
+  const seal = takeMac();
+  putMac(COMMIT_INFO);
+  return { seal, commit: takeMac() };
+}
+
+/** The key of each field's commitment. */
+function deriveFieldKeys(commit: Binary, id: string, fields: readonly { readonly pointer: string }[]): Binary[] {
+  setMacKey(commit);
+  return fields.map(({ pointer }) => {
+    putMacPrefixed(id);
+    putMacPrefixed(pointer);
+    return takeMac();
+  });
 }
 
 /**
@@ -42,20 +58,16 @@ export function sealBlock(
   fields: readonly SealedField[],
   nonce: Buffer = drawRandom(12),
 ): SealedBlock {
-  const keys = deriveKeys(subject.key, context.blind);
-  const texts = fields.map(({ text }) => text);
-  const cipher = createCipheriv('aes-256-gcm', keys.seal, nonce);
-  cipher.setAAD(additionalData(subject.pseudonym, context));
-  const body = cipher.update(pad(lengthPrefixed(...texts)));
-  cipher.final();
+  const { seal, commit } = deriveKeys(subject.key, context.blind);
+  const fieldKeys = deriveFieldKeys(commit, context.id, fields);
   return {
     subject: subject.pseudonym,
     nonce,
-    ciphertext: Buffer.concat([body, cipher.getAuthTag()]),
+    ciphertext: encrypt(seal, nonce, additionalData(subject.pseudonym, context), layOut(fields)),
     blob: null,
-    fields: fields.map(({ pointer, text }) => ({
+    fields: fields.map(({ pointer, text }, i) => ({
       pointer,
-      commitment: commit(hmac(keys.commit, lengthPrefixed(context.id, pointer)), context.fingerprint, pointer, text),
+      commitment: toBytes(commitTo(fieldKeys[i]!, context.fingerprint, pointer, text)),
     })),
   };
 }
@@ -72,11 +84,11 @@ export function openBlock(
   ciphertext: Uint8Array = block.ciphertext,
 ): SealedField[] {
   const keys = deriveKeys(subjectKey, context.blind);
-  const texts = splitTexts(decrypt(keys.seal, context, block, ciphertext), block.fields.length);
+  const texts = splitTexts(decrypt(toBytes(keys.seal), context, block, ciphertext), block.fields.length);
+  const fieldKeys = deriveFieldKeys(keys.commit, context.id, block.fields);
   return block.fields.map((field, i) => {
-    const text = texts[i] as string;
-    const fieldKey = hmac(keys.commit, lengthPrefixed(context.id, field.pointer));
-    if (!checkCommitment(fieldKey, context.fingerprint, field, text)) {
+    const text = texts[i]!;
+    if (!checkCommitment(toBytes(fieldKeys[i]!), context.fingerprint, field, text)) {
       throw new KeelsonError('tampered', 'a sealed field is not what was committed to', { pointer: field.pointer });
     }
     return { pointer: field.pointer, text };
@@ -103,7 +115,8 @@ export function openField(
   const field = openBlock(subjectKey, context, block, ciphertext).find((one) => one.pointer === pointer);
   if (!field) throw new KeelsonError('not_found', 'no such field in this block', { pointer });
   const { commit } = deriveKeys(subjectKey, context.blind);
-  return { ...field, fieldKey: hmac(commit, lengthPrefixed(context.id, pointer)) };
+  const [fieldKey] = deriveFieldKeys(commit, context.id, [field]);
+  return { ...field, fieldKey: toBytes(fieldKey!) };
 }
 
 /** Whether a field's commitment is to this text: all an auditor needs is the record and a `FieldOpening`. */
@@ -113,24 +126,48 @@ export function checkCommitment(
   field: FieldCommitment,
   text: string,
 ): boolean {
-  return timingSafeEqual(commit(fieldKey, fingerprint, field.pointer, text), field.commitment);
+  return timingSafeEqual(toBytes(commitTo(fieldKey, fingerprint, field.pointer, text)), field.commitment);
 }
 
-function commit(fieldKey: Uint8Array, fingerprint: Uint8Array, pointer: string, text: string): Buffer {
-  const prefix = lengthPrefixed(fingerprint, pointer);
-  return hmac(fieldKey, Buffer.concat([prefix, Buffer.from(text)]));
+function commitTo(fieldKey: Uint8Array | Binary, fingerprint: Uint8Array, pointer: string, text: string): Binary {
+  setMacKey(fieldKey);
+  putMacPrefixed(fingerprint);
+  putMacPrefixed(pointer);
+  putMac(text);
+  return takeMac();
 }
 
 const additionalData = (subject: Uint8Array, { id, fingerprint }: SealContext): Buffer =>
   lengthPrefixed(id, subject, fingerprint);
 
-/** ‖ `80` ‖ zeros up to a multiple of 64 bytes: lengths say little about contents. */
-function pad(plain: Buffer): Buffer {
-  const size = Math.ceil((plain.length + 1) / PADDING_BYTES) * PADDING_BYTES;
-  const padded = Buffer.alloc(size);
-  plain.copy(padded);
-  padded[plain.length] = 0x80;
-  return padded;
+/** lp(text of each field) ‖ `80` ‖ zeros up to a multiple of 64 bytes: lengths say little about contents. */
+function layOut(fields: readonly SealedField[]): Buffer {
+  let room = PADDING_BYTES;
+  for (const { text } of fields) room += 4 + text.length * 3;
+  const plain = room <= scratch.length ? scratch : Buffer.allocUnsafeSlow(room);
+  let at = 0;
+  for (const { text } of fields) {
+    const end = writeText(plain, text, at + 4);
+    plain.writeUInt32BE(end - at - 4, at);
+    at = end;
+  }
+  const size = Math.ceil((at + 1) / PADDING_BYTES) * PADDING_BYTES;
+  plain.fill(0, at, size);
+  plain[at] = 0x80;
+  return plain.subarray(0, size);
+}
+
+const scratch = Buffer.alloc(16 * 1024);
+const cipherKey = Buffer.alloc(32);
+
+/** AES-256-GCM ciphertext ‖ tag. */
+function encrypt(key: Binary, nonce: Buffer, about: Buffer, plain: Buffer): Buffer {
+  cipherKey.write(key, 'latin1');
+  const cipher = createCipheriv('aes-256-gcm', cipherKey, nonce);
+  cipher.setAAD(about);
+  const body = cipher.update(plain);
+  cipher.final();
+  return Buffer.concat([body, cipher.getAuthTag()]);
 }
 
 function decrypt(key: Buffer, context: SealContext, block: SealedBlock, ciphertext: Uint8Array): Buffer {
