@@ -30,16 +30,20 @@ function makeOpaEvent(index: number, round: number): object {
   };
 }
 
+/** Events `[from, to)` as JSON texts. */
+export function makeItems(kind: LoadOptions['kind'], round: number, from: number, to: number): string[] {
+  return Array.from({ length: to - from }, (_, i) =>
+    kind === 'opa'
+      ? JSON.stringify(makeOpaEvent(from + i, round))
+      : makeDecision(from + i).replace('"decision-', `"r${round}-decision-`),
+  );
+}
+
 function makeBodies({ kind, events, batch, round }: LoadOptions): Buffer[] {
   const bodies: Buffer[] = [];
   for (let from = 0; from < events; from += batch) {
-    const indexes = Array.from({ length: Math.min(batch, events - from) }, (_, i) => from + i);
-    if (kind === 'opa') {
-      bodies.push(gzipSync(JSON.stringify(indexes.map((index) => makeOpaEvent(index, round)))));
-    } else {
-      const items = indexes.map((index) => makeDecision(index).replace('"decision-', `"r${round}-decision-`));
-      bodies.push(Buffer.from(`[${items.join()}]`));
-    }
+    const items = makeItems(kind, round, from, Math.min(from + batch, events));
+    bodies.push(kind === 'opa' ? gzipSync(`[${items.join()}]`) : Buffer.from(`[${items.join()}]`));
   }
   return bodies;
 }

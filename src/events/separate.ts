@@ -4,7 +4,7 @@ import { stringifyJson } from './json-text.js';
 import type { ObjectPlan, Plan } from './plan.js';
 import { escapeToken } from './pointer.js';
 import type { EventSchema } from './schema.js';
-import { formatTimestamp, parseTimestamp } from './time.js';
+import { isFormatted, parseTimestamp } from './time.js';
 
 /** JSON text to be sealed, and where it stood. */
 export interface SealedField {
@@ -185,7 +185,7 @@ class Separation {
   takeTimestamp(value: Json, pointer: string): bigint {
     if (typeof value === 'string') {
       const us = parseTimestamp(value, pointer);
-      if (formatTimestamp(us) !== value) this.originals.push({ pointer, text: JSON.stringify(value) });
+      if (!isFormatted(value)) this.originals.push({ pointer, text: JSON.stringify(value) });
       return us;
     }
     const seconds = value instanceof ExactNumber ? Number(value.text) : value;

@@ -1,6 +1,6 @@
 import fc from 'fast-check';
 import { expect, test } from 'vitest';
-import { formatTimestamp, parseTimestamp } from '../../src/events/index.js';
+import { formatTimestamp, isFormatted, parseTimestamp } from '../../src/events/time.js';
 
 test.each([
   ['1970-01-01T00:00:00Z', 0n],
@@ -54,5 +54,48 @@ test('what is formatted parses to the same microsecond, for every year there is'
       },
     ),
     { numRuns: 2_000 },
+  );
+});
+
+test('a text in the form that is written is read as any other: to the same microsecond, or refused', () => {
+  const outcome = (text: string): unknown => {
+    try {
+      return parseTimestamp(text);
+    } catch (error) {
+      return (error as { code: string }).code;
+    }
+  };
+  const digits = (length: number) =>
+    fc.string({ unit: fc.constantFrom(...'0123456789'), minLength: length, maxLength: length });
+  const field = (...usual: string[]) => fc.oneof({ weight: 6, arbitrary: fc.constantFrom(...usual) }, digits(2));
+  const usual = fc
+    .tuple(
+      digits(4),
+      field('01', '02', '12'),
+      field('01', '28', '29', '30', '31'),
+      field('00', '23'),
+      field('00', '59'),
+      field('00', '59', '60'),
+      fc.oneof(
+        fc.constantFrom('', '.000', '.100', '.000000', '.123000'),
+        digits(3).map((f) => `.${f}`),
+        digits(6).map((f) => `.${f}`),
+      ),
+    )
+    .map(
+      ([year, month, day, hour, minute, second, fraction]) =>
+        `${year}-${month}-${day}T${hour}:${minute}:${second}${fraction}Z`,
+    );
+  const spoilt = fc
+    .tuple(usual, fc.nat(26), fc.constantFrom(...'0129:-./ TtZz+a\u0660'))
+    .map(([text, at, unit]) => text.slice(0, at) + unit + text.slice(at + 1));
+  fc.assert(
+    fc.property(fc.oneof(usual, spoilt), (text) => {
+      const us = outcome(text);
+      // A small z takes the way of all other forms.
+      if (text.endsWith('Z')) expect(us).toBe(outcome(`${text.slice(0, -1)}z`));
+      if (typeof us === 'bigint') expect(isFormatted(text)).toBe(formatTimestamp(us) === text);
+    }),
+    { numRuns: 20_000 },
   );
 });
