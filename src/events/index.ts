@@ -5,7 +5,8 @@
  * const schemas = builtInSchemas();                                  // SchemaRegistry: forType, find(fingerprint), learn(text)
  * splitItems(bytes, maxItems): { array, items: { from, to }[] }       // then parseJson each
  * parseJson(bytes, limits): Json                                      // numbers a double can't hold are ExactNumber
- * stringifyJson(json), canonicalJson(json): string
+ * stringifyJson(json): string
+ * canonicalBytes(json): Buffer                                        // a view until the next call
  * scrubSecrets(event, digest, compileMasks(pointers)): MaskedAt[]     // in place; before anything else is made of the event
  * scrubText(text, pointer, digest, masked): string                    // an id that travels outside of the event
  * separate(event, schemas.forType(type)): Separated                   // event: with type and timestamp, id optional
@@ -22,6 +23,7 @@
  */
 export * from './json.js';
 export * from './json-text.js';
+export * from './canonical.js';
 export * from './json-split.js';
 export { searchFacts, type SearchFacts } from './facts.js';
 export { canonicalForm, fingerprintText } from './fingerprint.js';

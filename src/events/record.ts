@@ -199,13 +199,15 @@ function checkFrame(bytes: Uint8Array): void {
 
 /** First 16 bytes of SHA-256(lp(producer) ‖ lp(source) ‖ lp(id)). */
 export function dedupeKey(producer: string, source: string, id: string): Buffer {
-  const parts = [producer, source, id];
-  const bytes = Buffer.allocUnsafe(parts.reduce((size, part) => size + 4 + Buffer.byteLength(part), 0));
-  let at = 0;
-  for (const part of parts) {
-    const length = bytes.write(part, at + 4);
-    bytes.writeUInt32BE(length, at);
-    at += 4 + length;
+  const room = 12 + 3 * (producer.length + source.length + id.length);
+  const bytes = room <= scratch.length ? scratch : Buffer.allocUnsafeSlow(room);
+  let end = 0;
+  for (const part of [producer, source, id]) {
+    const length = bytes.write(part, end + 4);
+    bytes.writeUInt32BE(length, end);
+    end += 4 + length;
   }
-  return Buffer.from(hash('sha256', bytes, 'buffer').subarray(0, 16));
+  const key = Buffer.allocUnsafe(16);
+  key.write(hash('sha256', bytes.subarray(0, end), 'binary'), 'latin1');
+  return key;
 }

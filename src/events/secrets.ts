@@ -1,5 +1,5 @@
 import { isObject, type Json, type JsonObject } from './json.js';
-import { canonicalJson } from './json-text.js';
+import { canonicalJson } from './canonical.js';
 import { escapeToken, parsePointer } from './pointer.js';
 import type { MaskedAt } from './record.js';
 import { JWT_RULES, KEY_RULES, PRIVATE_JWK_MEMBERS, SHORTEST_SECRET_TEXT, type SecretRule } from './secret-rules.js';

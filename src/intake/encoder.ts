@@ -6,6 +6,7 @@ import type { KeyObject } from 'node:crypto';
 import type { ProducerConfig } from '../access/producer.js';
 import { KeelsonError } from '../core/error.js';
 import {
+  canonicalBytes,
   dedupeKey,
   encodeRecord,
   makeObject,
@@ -13,6 +14,7 @@ import {
   separate,
   type EventSchema,
   type JsonObject,
+  type Json,
   type MaskedAt,
   type SchemaRegistry,
   type SchemaTopic,
@@ -86,7 +88,6 @@ interface Prepared {
   readonly item: Arrived;
   readonly schema: EventSchema;
   readonly id: string;
-  readonly digest: Buffer;
   readonly masked: readonly MaskedAt[];
   readonly separated: Separated;
 }
@@ -151,7 +152,6 @@ export class Encoder {
         item,
         schema,
         id,
-        digest: this.#digest(item.canonical),
         masked,
         separated: separate(item.event, schema),
       };
@@ -161,7 +161,7 @@ export class Encoder {
   }
 
   #finish(
-    { item, schema, id, digest, masked, separated }: Prepared,
+    { item, schema, id, masked, separated }: Prepared,
     { protocol, sender }: EncodeContext,
     persons: readonly Subject[],
     own: Subject | undefined,
@@ -193,7 +193,7 @@ export class Encoder {
       });
       blobs.push(...sealed.blobs);
       const at = this.options.partitions.choose(schema.topic as Topic, item.event, id);
-      return { at, schema, id, packed: { record, digest } };
+      return { at, schema, id, packed: { record, digest: item.digest } };
     } catch (error) {
       return refuse(item.raw, error, { id, type: separated.type });
     }
@@ -268,8 +268,10 @@ export class Encoder {
   readonly #digestSecret = (secret: string): Buffer => hmac(this.#secretsKey, secret);
 
   /** First 16 bytes of HMAC-SHA-256(content key, canonical JSON): tells a repeat from a conflict. */
-  #digest(canonical: string): Buffer {
-    return hmac(this.#contentKey, canonical).subarray(0, 16);
+  readonly digestContent = (content: Json): Buffer => this.#digest(canonicalBytes(content));
+
+  #digest(content: Uint8Array | string): Buffer {
+    return hmac(this.#contentKey, content).subarray(0, 16);
   }
 }
 

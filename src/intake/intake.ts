@@ -132,6 +132,7 @@ export class Intake {
     await this.#turns.take(body.length / SPLIT_BYTES);
     const parsed = options.protocol.parse(body, {
       producer: options.sender.producer,
+      digest: this.options.encoder.digestContent,
       limits: this.#limits,
       maxItems: settings.KEELSON_INTAKE_MAX_ITEMS,
       maxItemBytes: settings.KEELSON_INTAKE_EVENT_BYTES,

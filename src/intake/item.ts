@@ -12,8 +12,8 @@ export interface Arrived {
   readonly raw: Uint8Array;
   /** The event: `timestamp`, `type` and the type's members. */
   readonly event: JsonObject;
-  /** `canonicalJson` of what the producer sent, which tells a repeat from a conflict. Without what intake or a header supplied. */
-  readonly canonical: string;
+  /** `digest` of what the producer sent, which tells a repeat from a conflict. Without what intake or a header supplied. */
+  readonly digest: Buffer;
   /** The producer's id for it. Absent: intake gives it one. */
   readonly id?: string;
   /** Top-level members of the event that intake supplied, so not the producer's. */
@@ -34,6 +34,8 @@ export type Item = Arrived | Refused;
 
 export interface ParseOptions {
   readonly producer: Producer;
+  /** The content digest (docs/record.md, "Pack"), 16 bytes. */
+  readonly digest: (content: JsonObject) => Buffer;
   readonly limits: JsonLimits;
   /** Items in one body. */
   readonly maxItems: number;

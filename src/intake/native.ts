@@ -1,6 +1,6 @@
 /** Keelson's own form: a JSON object per event, alone or in an array, members as in the schemas. */
 import { KeelsonError } from '../core/error.js';
-import { canonicalJson, isObject, parseJson, splitItems, type JsonObject } from '../events/index.js';
+import { isObject, parseJson, splitItems, type JsonObject } from '../events/index.js';
 import { checkId } from './identity.js';
 import { refuse, type Item, type ParseOptions, type Protocol } from './item.js';
 
@@ -33,7 +33,7 @@ function parseEvent(raw: Uint8Array, options: ParseOptions, idempotencyKey: stri
     if (!isObject(event)) throw new KeelsonError('invalid_event', 'an event is a JSON object', { pointer: '' });
     if (typeof event.type === 'string') known.type = event.type;
     const own = takeId(event);
-    const canonical = canonicalJson(event);
+    const digest = options.digest(event);
     const id = own ?? (idempotencyKey === undefined ? undefined : checkId(idempotencyKey));
     if (id !== undefined) known.id = id;
     const assigned = own === undefined ? ['id'] : [];
@@ -44,7 +44,7 @@ function parseEvent(raw: Uint8Array, options: ParseOptions, idempotencyKey: stri
       event.type = options.defaultType;
       assigned.push('type');
     }
-    return { raw, event, canonical, assigned, source: '', ...(id === undefined ? {} : { id }) };
+    return { raw, event, digest, assigned, source: '', ...(id === undefined ? {} : { id }) };
   } catch (error) {
     return refuse(raw, error, known);
   }

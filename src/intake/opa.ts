@@ -1,6 +1,6 @@
 /** OPA's decision log, as an unmodified OPA uploads it: an array of events (Open Policy Agent, "Decision Logs"). */
 import { KeelsonError } from '../core/error.js';
-import { canonicalJson, isObject, parseJson, splitItems, type JsonObject } from '../events/index.js';
+import { isObject, parseJson, splitItems, type JsonObject } from '../events/index.js';
 import { checkId } from './identity.js';
 import { refuse, type Item, type ParseOptions, type Protocol } from './item.js';
 import { toDecision } from './opa-decision.js';
@@ -30,7 +30,7 @@ function parseEvent(raw: Uint8Array, options: ParseOptions, partition: string | 
     if (!isObject(event)) throw new KeelsonError('invalid_event', 'an event is a JSON object', { pointer: '' });
     if (event.decision_id !== undefined) known.id = checkId(event.decision_id, '/decision_id');
     delete event.decision_id;
-    const canonical = canonicalJson(event);
+    const digest = options.digest(event);
     const assigned = known.id === undefined ? ['id', 'type'] : ['type'];
     const source = sourceOf(event);
     const decision = toDecision(event, options.producer);
@@ -39,7 +39,7 @@ function parseEvent(raw: Uint8Array, options: ParseOptions, partition: string | 
       raw,
       source,
       event: decision,
-      canonical,
+      digest,
       assigned,
       ...(known.id === undefined ? {} : { id: known.id }),
     };

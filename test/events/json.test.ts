@@ -1,6 +1,7 @@
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import {
+  canonicalBytes,
   canonicalJson,
   DEFAULT_JSON_LIMITS,
   ExactNumber,
@@ -157,6 +158,42 @@ describe('parseJson', () => {
     expect(canonicalJson(parse('{ "b":[1.0,{"d":1,"c":2}], "\\u0061":"\\/" }'))).toBe(
       '{"a":"/","b":[1,{"c":2,"d":1}]}',
     );
+  });
+
+  test('canonical text is what sorting every object and writing it by the book gives', () => {
+    const sorted = (value: unknown): string => {
+      if (Array.isArray(value)) return `[${value.map(sorted).join(',')}]`;
+      if (typeof value !== 'object' || value === null) return JSON.stringify(value);
+      const members = Object.entries(value).sort(([a], [b]) => (a < b ? -1 : 1));
+      return `{${members.map(([name, member]) => `${JSON.stringify(name)}:${sorted(member)}`).join(',')}}`;
+    };
+    const text = fc.oneof(
+      fc.string({ unit: 'binary' }),
+      fc.string({ unit: fc.constantFrom('"', '\\', '/', '\n', '\x7f', '\x1f', '\u2028', 'é', '😀', 'a', '0') }),
+      fc.constantFrom('x'.repeat(255), 'x'.repeat(300), 'é'.repeat(300)),
+    );
+    const value = fc.letrec((tie) => ({
+      any: fc.oneof(
+        { maxDepth: 4 },
+        fc.constantFrom(null, true, false),
+        fc.double({ noNaN: true, noDefaultInfinity: true }).map((n) => n + 0),
+        fc.integer(),
+        text,
+        fc.array(tie('any')),
+        fc.dictionary(text, tie('any'), { maxKeys: 40 }),
+      ),
+    })).any;
+    fc.assert(
+      fc.property(value, (any) => {
+        expect(canonicalBytes(any as Json)).toEqual(Buffer.from(sorted(any)));
+      }),
+      { numRuns: 1_000 },
+    );
+  });
+
+  test('canonical text of any size, one after the other', () => {
+    const big = Array.from({ length: 20_000 }, (_, i) => `${i}é`);
+    for (const value of [[1], big, [2]]) expect(canonicalBytes(value).toString()).toBe(JSON.stringify(value));
   });
 });
 

@@ -1,4 +1,5 @@
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, onTestFinished, test, vi } from 'vitest';
+import { createHmac } from 'node:crypto';
 import { gzipSync } from 'node:zlib';
 import { KeelsonError } from '../../src/core/error.js';
 import type { Scope } from '../../src/http/caller.js';
@@ -217,6 +218,9 @@ describe('identity', () => {
     expect(await dedupeOf(2)).toBe(await dedupeOf(0));
     expect(await digestOf(1)).toBe(await digestOf(0));
     expect(await digestOf(2)).not.toBe(await digestOf(0));
+    const canonical = JSON.stringify(Object.fromEntries(Object.entries(EXAMPLE).sort()));
+    const content = createHmac('sha256', Buffer.alloc(32, 3)).update(canonical).digest();
+    expect(await digestOf(0)).toBe(content.toString('hex', 0, 16));
   });
 
   test('another producer’s event of that id is another event', async () => {

@@ -1,13 +1,20 @@
 import { readFileSync } from 'node:fs';
 import { describe, expect, test } from 'vitest';
 import type { ProducerConfig } from '../../src/access/producer.js';
-import { DEFAULT_JSON_LIMITS } from '../../src/events/json.js';
+import { canonicalJson } from '../../src/events/canonical.js';
+import { DEFAULT_JSON_LIMITS, type JsonObject } from '../../src/events/json.js';
 import { stringifyJson } from '../../src/events/json-text.js';
 import type { Arrived, Item, Refused } from '../../src/intake/item.js';
 import { openOpa } from '../../src/intake/opa.js';
 
 function parse(body: string | Buffer, config: ProducerConfig = {}, maxItemBytes = 1 << 20, partition?: string): Item[] {
-  const options = { producer: { id: 'opa', config }, limits: DEFAULT_JSON_LIMITS, maxItems: 100, maxItemBytes };
+  const options = {
+    producer: { id: 'opa', config },
+    limits: DEFAULT_JSON_LIMITS,
+    maxItems: 100,
+    maxItemBytes,
+    digest: (content: JsonObject) => Buffer.from(canonicalJson(content)),
+  };
   return [...openOpa(partition).parse(Buffer.from(body), options).items];
 }
 
