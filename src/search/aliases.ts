@@ -3,17 +3,20 @@
  * matter, and folding one again changes nothing.
  */
 import type { ClientBase } from 'pg';
-import type { Row } from './facts.js';
 import { uuidText } from './keys.js';
 
 /** Aliases of one person that a search looks for, at most. */
 export const ALIASES_MAX = 256;
 
-/** Stores the links that these rows' events state: the first pseudonym of each with every other. */
-export async function addAliases(tx: ClientBase, schema: string, rows: readonly Row[]): Promise<void> {
+/** Stores links: of each, the first pseudonym with every other. */
+export async function addAliases(
+  tx: ClientBase,
+  schema: string,
+  links: readonly (readonly Uint8Array[])[],
+): Promise<void> {
   const pairs: [string, string][] = [];
-  for (const { facts } of rows) {
-    const [first, ...others] = (facts.linked ?? []).map(uuidText);
+  for (const link of links) {
+    const [first, ...others] = link.map(uuidText);
     for (const other of others) if (first !== undefined && other !== first) pairs.push([first, other], [other, first]);
   }
   if (pairs.length === 0) return;

@@ -1,23 +1,23 @@
 /** Folding entries into rows of the open part. */
 import type { PoolClient } from 'pg';
-import { splitPage } from '../ledger/page.js';
+import { walkPage } from '../ledger/page.js';
 import type { Fold, FoldBatch } from '../ledger/projection.js';
 import { addAliases } from './aliases.js';
 import { copyIn } from './copy.js';
-import { readEntry } from './entry-facts.js';
-import type { FactsReader } from './facts-reader.js';
-import type { Row } from './facts.js';
+import { TIME_AT, type EntryReader } from './entry-reader.js';
 import type { Housekeeper } from './housekeeping.js';
 import type { Dictionary } from './names.js';
-import { encodeRows } from './rows.js';
+import { RowBatch } from './rows.js';
 import { openPart, PART_COLUMNS, partTable } from './tables.js';
+import { Tally } from './tally.js';
+import { ThingKeys } from './thing-keys.js';
 
 /** The part that rows go into, and what its summary will say. */
 export interface OpenPart {
   id: number;
   rows: number;
-  /** Name → rows that hold it. Counted here, because counting them later costs Postgres as much as indexing them. */
-  holdings: Map<number, number>;
+  /** Rows that hold each name. Counted here, because counting them later costs Postgres as much as indexing them. */
+  holdings: Tally;
 }
 
 /** The open part as the database holds it. */
@@ -30,7 +30,8 @@ export async function readOpenPart(tx: PoolClient, schema: string): Promise<Open
   const held = await tx.query<{ name: number; count: bigint }>(
     `select name, count(*) from ${part}, unnest(keys) as name group by name`,
   );
-  const holdings = new Map(held.rows.map(({ name, count }) => [name, Number(count)]));
+  const holdings = new Tally();
+  for (const { name, count } of held.rows) holdings.add(name, Number(count));
   return { id, rows: Number(counted.rows[0]!.count), holdings };
 }
 
@@ -42,38 +43,51 @@ export interface FoldLimits {
 }
 
 export class SearchFold implements Fold {
+  readonly #things = new ThingKeys();
   #filled = 0;
 
   constructor(
     private readonly schema: string,
     private readonly open: OpenPart,
     private readonly dictionary: Dictionary,
-    private readonly reader: FactsReader,
+    private readonly reader: EntryReader,
     private readonly limits: FoldLimits,
     private readonly housekeeper?: Housekeeper,
   ) {}
 
   async fold(tx: PoolClient, batch: FoldBatch): Promise<void> {
-    const rows: Row[] = [];
-    let index = batch.from;
+    const rows = this.begin(Number(batch.to - batch.from));
+    const log = batch.log.id;
+    let index = Number(batch.from);
     for (const page of batch.pages) {
-      for (const entry of splitPage(page)) rows.push(readEntry(batch.log.id, index++, entry, this.reader));
+      const { buffer, byteOffset, length } = page.entries;
+      const bytes = Buffer.from(buffer, byteOffset, length);
+      walkPage(page, (start, end) => {
+        const linked = this.reader.read(bytes, start, end);
+        if (linked !== undefined) rows.link(linked);
+        rows.add(log, index++, bytes, start + TIME_AT, this.reader.facts);
+      });
     }
     await this.append(tx, rows);
   }
 
+  /** Rows to be filled and appended. */
+  begin(expectedRows: number): RowBatch {
+    return new RowBatch(this.dictionary, this.#things, expectedRows);
+  }
+
   /** Writes rows into the open part; where one is full, opens the next. */
-  async append(tx: PoolClient, rows: readonly Row[]): Promise<void> {
+  async append(tx: PoolClient, rows: RowBatch): Promise<void> {
     await this.housekeeper?.room();
-    const { bytes, ends, keys } = await encodeRows(tx, this.dictionary, rows);
-    await addAliases(tx, this.schema, rows);
-    const full = rows.length * 4 < this.limits.smallRows ? this.limits.smallRows : this.limits.partRows;
-    for (let from = 0; from < rows.length;) {
-      const count = Math.min(rows.length - from, Math.max(this.limits.partRows - this.open.rows, 1));
-      const slice = bytes.subarray(from === 0 ? 0 : ends[from - 1]!, ends[from + count - 1]);
-      await copyIn(tx, `${partTable(this.schema, this.open.id)} (${PART_COLUMNS})`, slice);
-      this.#count(keys, from, from + count);
-      from += count;
+    await rows.finish(tx);
+    await addAliases(tx, this.schema, rows.linked);
+    const full = rows.count * 4 < this.limits.smallRows ? this.limits.smallRows : this.limits.partRows;
+    for (let from = 0; from < rows.count;) {
+      const to = Math.min(rows.count, from + Math.max(this.limits.partRows - this.open.rows, 1));
+      await copyIn(tx, `${partTable(this.schema, this.open.id)} (${PART_COLUMNS})`, rows.slice(from, to));
+      rows.tally(from, to, this.open.holdings);
+      this.open.rows += to - from;
+      from = to;
       if (this.open.rows >= full) await this.#turn(tx);
     }
   }
@@ -91,17 +105,11 @@ export class SearchFold implements Fold {
     await this.housekeeper?.close();
   }
 
-  #count(keys: readonly (readonly number[])[], from: number, to: number): void {
-    const { holdings } = this.open;
-    for (let i = from; i < to; i++) for (const key of keys[i]!) holdings.set(key, (holdings.get(key) ?? 0) + 1);
-    this.open.rows += to - from;
-  }
-
   async #turn(tx: PoolClient): Promise<void> {
-    const { holdings } = this.open;
+    const { ids, counts } = this.open.holdings.entries();
     await tx.query(
       `insert into ${this.schema}.holding (name, part, rows) select name, $1, rows from unnest($2::int[], $3::int[]) as held (name, rows)`,
-      [this.open.id, [...holdings.keys()], [...holdings.values()]],
+      [this.open.id, ids, counts],
     );
     await tx.query(`update ${this.schema}.part set state = 'full', rows = $2 where id = $1`, [
       this.open.id,
@@ -109,7 +117,7 @@ export class SearchFold implements Fold {
     ]);
     this.open.id = await openPart(tx, this.schema);
     this.open.rows = 0;
-    this.open.holdings = new Map();
+    this.open.holdings = new Tally();
     this.#filled++;
   }
 }

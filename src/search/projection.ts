@@ -2,7 +2,7 @@
 import type { Projection } from '../ledger/projection.js';
 import type { Database } from '../platform/database.js';
 import { compareSearch } from './compare.js';
-import { FactsReader } from './facts-reader.js';
+import { EntryReader } from './entry-reader.js';
 import { learnSchemas } from './schemas.js';
 import { readOpenPart, SearchFold } from './fold.js';
 import { Housekeeper } from './housekeeping.js';
@@ -39,7 +39,7 @@ export function searchProjection({ database, settings, onError }: SearchProjecti
       const schema = searchSchema(target);
       await createTables(tx, schema);
       const open = await readOpenPart(tx, schema);
-      const reader = new FactsReader(await learnSchemas(tx));
+      const reader = new EntryReader(await learnSchemas(tx));
       const dictionary = new Dictionary(schema, settings.KEELSON_SEARCH_NAMES);
       if (target !== 'keelson') {
         // Refolded to be compared, never searched: one part, no housekeeping.

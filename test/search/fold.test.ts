@@ -2,14 +2,14 @@ import fc from 'fast-check';
 import type { PoolClient } from 'pg';
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
 import type { ProjectionDifference } from '../../src/ledger/projection.js';
-import type { Facts, Row } from '../../src/search/facts.js';
+import type { Facts, Row } from './facts.js';
 import { EVERYTHING, type Filter } from '../../src/search/filter.js';
 import { compareSearch } from '../../src/search/compare.js';
 import { dropMergedPart, indexFullPart, keepParts, mergeParts } from '../../src/search/parts.js';
 import { search, type SearchOptions } from '../../src/search/search.js';
 import { clearTables, createTables } from '../../src/search/tables.js';
 import { createDatabase, type TestDatabase } from '../support/postgres.js';
-import { clear, foldBatches, keepHouse, makeLogs, openFold, SCHEMA, storePosition } from './harness.js';
+import { appendRows, clear, foldBatches, keepHouse, makeLogs, openFold, SCHEMA, storePosition } from './harness.js';
 import { factsArbitrary, searchModel, subjectOf } from './model.js';
 
 const RULE = { smallRows: 2, fan: 2, maxRows: 1000 };
@@ -114,7 +114,7 @@ describe('a crash between any two writes', () => {
       const batch = batches[2]!;
       more = await withFault(n, when, async (tx) => {
         const fold = await openFold(tx, 4, 2);
-        await fold.append(tx, batch);
+        await appendRows(fold, tx, batch);
         await storePosition(tx, batch[0]!.log, batch.at(-1)!.index + 1n);
       });
       const { rows } = await test.database.query<{ next_index: bigint }>(
@@ -164,7 +164,7 @@ async function differences(batches?: readonly (readonly Row[])[]): Promise<Proje
     if (batches !== undefined) {
       await createTables(tx, scratch);
       const fold = await openFold(tx, Infinity, Infinity, 100, scratch);
-      for (const batch of batches) await fold.append(tx, batch);
+      for (const batch of batches) await appendRows(fold, tx, batch);
     }
     const found: ProjectionDifference[] = [];
     for await (const difference of compareSearch(tx, SCHEMA, scratch)) found.push(difference);

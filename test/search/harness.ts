@@ -4,8 +4,9 @@ import { formatLogPath } from '../../src/ledger/log.js';
 import type { Database } from '../../src/platform/database.js';
 import { readOpenPart, SearchFold } from '../../src/search/fold.js';
 import { builtInSchemas } from '../../src/events/registry.js';
-import { FactsReader } from '../../src/search/facts-reader.js';
-import type { Row } from '../../src/search/facts.js';
+import { EntryReader } from '../../src/search/entry-reader.js';
+import { RecordFacts, VALUE } from '../../src/search/record-facts.js';
+import type { Facts, Row } from './facts.js';
 import { Dictionary } from '../../src/search/names.js';
 import { indexFullPart, mergeParts, dropMergedPart, type MergeRule } from '../../src/search/parts.js';
 import { clearTables, createTables } from '../../src/search/tables.js';
@@ -35,7 +36,7 @@ export function clear(database: Database, schema = SCHEMA): Promise<void> {
   });
 }
 
-const reader = new FactsReader(builtInSchemas());
+const reader = new EntryReader(builtInSchemas());
 
 /** A fold as the projection opens it, over what the database holds; small limits. */
 export async function openFold(
@@ -47,6 +48,44 @@ export async function openFold(
 ): Promise<SearchFold> {
   const open = await readOpenPart(tx, schema);
   return new SearchFold(schema, open, new Dictionary(schema, names), reader, { partRows, smallRows });
+}
+
+/** What a skimmer would have kept of a record with these facts. */
+export function placeFacts(facts: Facts): RecordFacts {
+  const placed = new RecordFacts();
+  const set = (value: number, text: string | undefined): void => {
+    const bytes = Buffer.from(text ?? '');
+    if (text !== undefined) placed.values.set(value, bytes, 0, bytes.length);
+  };
+  set(VALUE.event, facts.eventId);
+  set(VALUE.type, facts.type);
+  set(VALUE.producer, facts.producer);
+  set(VALUE.tool, facts.tool);
+  set(VALUE.decision, facts.decision);
+  set(VALUE.environment, facts.environment);
+  [VALUE.jti, VALUE.digest].forEach((value, i) => set(value, facts.tokens[i]));
+  [VALUE.contextSession, VALUE.ssoSession].forEach((value, i) => set(value, facts.sessions[i]));
+  set(VALUE.task, facts.task);
+  for (const agent of facts.agents) placed.hops.push(Buffer.from(agent), 0, Buffer.byteLength(agent));
+  for (const policy of facts.policies) placed.bundles.push(Buffer.from(policy), 0, Buffer.byteLength(policy));
+  for (const subject of facts.principals) placed.persons.push(subject, 0, subject.length);
+  placed.occurredHigh = Number(facts.occurredAtUs >> 32n);
+  placed.occurredLow = Number(BigInt.asIntN(32, facts.occurredAtUs));
+  placed.hasRisk = facts.risk !== undefined;
+  placed.risk = facts.risk ?? 0;
+  return placed;
+}
+
+/** Appends rows as a fold does that read them from entries. */
+export async function appendRows(fold: SearchFold, tx: PoolClient, rows: readonly Row[]): Promise<void> {
+  const batch = fold.begin(rows.length);
+  for (const { log, index, appendedAtUs, facts } of rows) {
+    const time = Buffer.alloc(8);
+    time.writeBigInt64BE(appendedAtUs);
+    if (facts.linked !== undefined) batch.link(facts.linked);
+    batch.add(log, Number(index), time, 0, placeFacts(facts));
+  }
+  await fold.append(tx, batch);
 }
 
 /** Stores a position as the runner does, in the transaction of the batch. */
@@ -70,7 +109,7 @@ export async function foldBatches(
   for (const rows of batches) {
     if (rows.length === 0) continue;
     await database.transaction(async (tx) => {
-      await fold.append(tx, rows);
+      await appendRows(fold, tx, rows);
       await storePosition(tx, rows[0]!.log, rows.at(-1)!.index + 1n);
     });
     fold.committed();

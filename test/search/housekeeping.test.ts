@@ -1,5 +1,5 @@
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
-import type { Facts, Row } from '../../src/search/facts.js';
+import type { Facts, Row } from './facts.js';
 import { Housekeeper } from '../../src/search/housekeeping.js';
 import { createDatabase, type TestDatabase } from '../support/postgres.js';
 import { clear, foldBatches, makeLogs, SCHEMA } from './harness.js';

@@ -1,6 +1,6 @@
 /** Search without a database: every row against every filter. And what random entries and searches look like. */
 import fc from 'fast-check';
-import type { Facts, Row } from '../../src/search/facts.js';
+import type { Facts, Row } from './facts.js';
 import type { Filter, TimeRange } from '../../src/search/filter.js';
 import { comparePlaces } from '../../src/search/search.js';
 import type { Direction, Place } from '../../src/search/statement.js';

@@ -1,7 +1,7 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { createCursors } from '../../src/http/cursor.js';
 import type { Http } from '../../src/http/http.js';
-import type { Facts, Row } from '../../src/search/facts.js';
+import type { Facts, Row } from './facts.js';
 import { registerSearch } from '../../src/search/routes.js';
 import { openHttp } from '../http/support.js';
 import { createDatabase, type TestDatabase } from '../support/postgres.js';

@@ -1,6 +1,6 @@
 import fc from 'fast-check';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import type { Facts, Row } from '../../src/search/facts.js';
+import type { Facts, Row } from './facts.js';
 import { EVERYTHING, type Filter } from '../../src/search/filter.js';
 import { search, type Continuation, type Hit, type SearchOptions } from '../../src/search/search.js';
 import type { Direction } from '../../src/search/statement.js';

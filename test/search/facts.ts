@@ -1,4 +1,4 @@
-import type { SearchFacts } from '../events/facts.js';
+import type { SearchFacts } from '../../src/events/facts.js';
 
 /** What search keeps of an entry's facts. Persons are pseudonyms: nothing here has to be opened, or forgotten. */
 export type Facts = Omit<SearchFacts, 'agent' | 'client' | 'token' | 'session'>;
