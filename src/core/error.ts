@@ -33,6 +33,8 @@ export type ErrorCode =
   | 'method_not_allowed'
   // formats and proofs
   | 'malformed_entry'
+  | 'malformed_part'
+  | 'malformed_snapshot'
   | 'malformed_pack'
   | 'malformed_record'
   | 'malformed_key'

@@ -34,6 +34,8 @@ const STATUS: Record<ErrorCode, number> = {
   not_found: 404,
   method_not_allowed: 405,
   malformed_entry: 500,
+  malformed_part: 500,
+  malformed_snapshot: 500,
   malformed_pack: 500,
   malformed_record: 500,
   malformed_note: 400,

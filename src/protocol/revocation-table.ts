@@ -1,0 +1,134 @@
+/**
+ * The server's table: a fold over the `revocation.*` records of the lifecycle log, in the order of their index. It keeps the open orders
+ * of every key and the facts that follow from them; the facts are what guards hold.
+ *
+ * A key is blocked while any order on it is open. Lifting an order leaves a cutoff, and cutoffs only rise. Repeating a change changes
+ * nothing. Each part moves the canary besides.
+ */
+import { equalBytes } from '../core/bytes.js';
+import type { Hasher } from '../core/hasher.js';
+import { FACT_BYTES } from './fact.js';
+import { FactTable, type FactSource, type TableHead } from './fact-table.js';
+import { KEY_BYTES } from './keys.js';
+import { OpenOrders } from './open-orders.js';
+import type { Change, Part } from './part.js';
+
+/** What a record did. */
+export interface Applied {
+  /** Changed facts, 25 bytes each, in order; the last has number `seq`. */
+  readonly facts: Uint8Array;
+  readonly seq: number;
+}
+
+export class RevocationTable implements FactSource {
+  /** What guards hold. To be changed by `apply` alone. */
+  readonly facts: FactTable;
+  readonly orders = new OpenOrders();
+  readonly #canary: Uint8Array;
+  #term = 0n;
+  #index = -1n;
+
+  /** An empty table, at term 0. @param canaryKey of `deriveCanaryKey`. */
+  constructor(hasher: Hasher, canaryKey: Uint8Array) {
+    this.facts = new FactTable(hasher);
+    this.#canary = canaryKey.slice();
+  }
+
+  /** The greatest term seen. */
+  get term(): bigint {
+    return this.#term;
+  }
+
+  /** Index of the last record that was applied or ignored; −1: none. */
+  get index(): bigint {
+    return this.#index;
+  }
+
+  /** How many parts were applied: the canary's cutoff. */
+  get parts(): number {
+    return Math.max(0, this.#cutoffOf(this.#canary, 0));
+  }
+
+  get seq(): number {
+    return this.facts.seq;
+  }
+
+  head(): TableHead {
+    return this.facts.head();
+  }
+
+  find(bytes: Uint8Array, at = 0): number {
+    return this.facts.find(bytes, at);
+  }
+
+  isBlocked(slot: number): boolean {
+    return this.facts.isBlocked(slot);
+  }
+
+  cutoffUs(slot: number): number {
+    return this.facts.cutoffUs(slot);
+  }
+
+  seqAt(slot: number): number {
+    return this.facts.seqAt(slot);
+  }
+
+  /** The order that is open longest on the key. */
+  orderOf(key: Uint8Array): string | undefined {
+    return this.orders.of(key)[0];
+  }
+
+  /**
+   * Folds one record.
+   * @param index of its entry in the lifecycle log; one that is not behind the last is a redelivery and ignored.
+   * @returns undefined where the record counts for nothing: redelivered, or of a lower term than was seen before.
+   */
+  apply(index: bigint, part: Part): Applied | undefined {
+    if (index <= this.#index) return undefined;
+    this.#index = index;
+    if (part.term < this.#term) return undefined;
+    this.#term = part.term;
+    const facts: Uint8Array[] = [];
+    if (part.changes !== undefined) {
+      for (const change of part.changes) this.#applyChange(change, facts);
+      this.#put(this.#canary, 0, false, this.parts + 1, facts);
+    }
+    const bytes = new Uint8Array(facts.length * FACT_BYTES);
+    facts.forEach((fact, i) => bytes.set(fact, i * FACT_BYTES));
+    return { facts: bytes, seq: this.seq };
+  }
+
+  #applyChange(change: Change, facts: Uint8Array[]): void {
+    const { keys } = change;
+    for (let at = 0; at < keys.length; at += KEY_BYTES) {
+      if (equalBytes(keys.subarray(at, at + KEY_BYTES), this.#canary)) continue;
+      const cutoffUs = this.#cutoffOf(keys, at);
+      switch (change.change) {
+        case 'block':
+          if (this.orders.open(keys, at, change.order)) this.#put(keys, at, true, cutoffUs, facts);
+          break;
+        case 'lift':
+          if (!this.orders.close(keys, at, change.order)) break;
+          this.#put(keys, at, this.orders.has(keys, at), Math.max(cutoffUs, change.atUs), facts);
+          break;
+        case 'cutoff':
+          this.#put(keys, at, this.orders.has(keys, at), Math.max(cutoffUs, change.atUs), facts);
+          break;
+        case 'expire':
+          this.orders.forget(keys, at);
+          this.#put(keys, at, false, -Infinity, facts);
+          break;
+      }
+    }
+  }
+
+  #put(keys: Uint8Array, at: number, blocked: boolean, cutoffUs: number, facts: Uint8Array[]): void {
+    const fact = this.facts.put(keys, at, blocked, cutoffUs === -Infinity ? undefined : cutoffUs);
+    if (fact !== undefined) facts.push(fact.slice());
+  }
+
+  #cutoffOf(keys: Uint8Array, at: number): number {
+    const slot = this.facts.find(keys, at);
+    return slot < 0 ? -Infinity : this.facts.cutoffUs(slot);
+  }
+}

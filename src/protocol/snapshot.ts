@@ -1,0 +1,69 @@
+/**
+ * A fact table as bytes, to be kept or sent:
+ *
+ *     "KRT1" ‖ seq uint64 ‖ h(seq) 32 ‖ state hash 32 ‖ count uint64 ‖ facts, 25 bytes each, in strictly ascending order of keys
+ */
+import { equalBytes } from '../core/bytes.js';
+import { KeelsonError } from '../core/error.js';
+import type { Hasher } from '../core/hasher.js';
+import { FACT_BYTES, parseFact, writeFact, type Fact } from './fact.js';
+import { FactTable } from './fact-table.js';
+
+const MAGIC = 0x4b525431;
+const HEADER_BYTES = 84;
+
+/** The bytes of a table: the same for equal tables. */
+export function encodeSnapshot(table: FactTable): Uint8Array {
+  const bytes = new Uint8Array(HEADER_BYTES + table.size * FACT_BYTES);
+  const view = new DataView(bytes.buffer);
+  const { seq, chainHash, stateHash } = table.head();
+  view.setUint32(0, MAGIC);
+  view.setBigUint64(4, BigInt(seq));
+  bytes.set(chainHash, 12);
+  bytes.set(stateHash, 44);
+  view.setBigUint64(76, BigInt(table.size));
+  let at = HEADER_BYTES;
+  for (const { key, blocked, cutoffUs } of table.facts()) {
+    writeFact(bytes, at, key, 0, blocked, cutoffUs);
+    at += FACT_BYTES;
+  }
+  return bytes;
+}
+
+/**
+ * The table in a snapshot; its facts count as changed at the snapshot's seq.
+ * @throws KeelsonError `malformed_snapshot`: other bytes than `encodeSnapshot` writes, cut short, or facts that the state hash is not of.
+ */
+export function decodeSnapshot(hasher: Hasher, bytes: Uint8Array): FactTable {
+  if (bytes.length < HEADER_BYTES) malformed('cut short');
+  const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
+  if (view.getUint32(0) !== MAGIC) malformed('not a snapshot of facts');
+  const seq = Number(view.getBigUint64(4));
+  const count = Number(view.getBigUint64(76));
+  if (!Number.isSafeInteger(seq)) malformed('a seq out of range');
+  if (bytes.length !== HEADER_BYTES + count * FACT_BYTES) malformed(`not ${count} facts long`);
+  const head = { seq, chainHash: bytes.subarray(12, 44) };
+  const table = FactTable.restore(hasher, head, readFacts(bytes), count);
+  if (!equalBytes(table.head().stateHash, bytes.subarray(44, 76))) malformed('the state hash is not of these facts');
+  return table;
+}
+
+function* readFacts(bytes: Uint8Array): Generator<Fact> {
+  let before: Uint8Array | undefined;
+  for (let at = HEADER_BYTES; at < bytes.length; at += FACT_BYTES) {
+    const fact = parseFact(bytes, at);
+    if (fact === undefined || (!fact.blocked && fact.cutoffUs === undefined)) malformed('something that is no fact');
+    if (before !== undefined && !isAscending(before, fact.key)) malformed('keys out of order');
+    before = fact.key;
+    yield fact;
+  }
+}
+
+function isAscending(a: Uint8Array, b: Uint8Array): boolean {
+  for (let i = 0; i < a.length; i++) if (a[i] !== b[i]) return a[i]! < b[i]!;
+  return false;
+}
+
+function malformed(message: string): never {
+  throw new KeelsonError('malformed_snapshot', `a snapshot that can't be used: ${message}`);
+}

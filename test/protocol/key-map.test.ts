@@ -1,0 +1,93 @@
+import fc from 'fast-check';
+import { describe, expect, it } from 'vitest';
+import { formatHex } from '../../src/core/bytes.js';
+import { KEY_WORDS, KeyMap } from '../../src/protocol/key-map.js';
+
+/** Keys that collide: few first words, at both ends and in the middle, and few values behind them. */
+const keys = fc
+  .tuple(fc.constantFrom(0, 1, 0x7fffffff, 0x80000000, 0xfffffffe, 0xffffffff), fc.nat(3), fc.nat(2))
+  .map(([first, low, high]) => {
+    const key = Buffer.alloc(16);
+    key.writeUInt32BE(first);
+    key.writeUInt32BE(high * 0x7fffffff, 4);
+    key.writeUInt32BE(low, 12);
+    return key;
+  });
+const spread = fc.uint8Array({ minLength: 16, maxLength: 16 });
+
+const listed = (map: KeyMap): [string, number][] =>
+  [...map.slots()].map((slot) => {
+    const key = new Uint8Array(16);
+    map.readKey(slot, key, 0);
+    return [formatHex(key), map.words[slot + KEY_WORDS]!];
+  });
+
+describe('KeyMap', () => {
+  it('holds what a Map holds, in ascending order, whatever comes and goes', () => {
+    const step = fc.record({ key: fc.oneof(keys, spread), remove: fc.boolean(), mark: fc.integer({ min: 1, max: 9 }) });
+    fc.assert(
+      fc.property(fc.array(step, { maxLength: 400, size: 'max' }), (steps) => {
+        const map = new KeyMap(1);
+        const model = new Map<string, number>();
+        for (const { key, remove, mark } of steps) {
+          const name = formatHex(key);
+          const slot = map.find(key);
+          expect(slot >= 0).toBe(model.has(name));
+          if (remove && slot >= 0) {
+            map.remove(slot);
+            model.delete(name);
+          } else if (!remove) {
+            const at = map.insert(Buffer.concat([Buffer.of(7), key]), 1, mark);
+            if (slot < 0) model.set(name, mark);
+            expect(map.words[at + KEY_WORDS]).toBe(model.get(name));
+          }
+        }
+        expect(map.size).toBe(model.size);
+        expect(listed(map)).toEqual([...model].sort(([a], [b]) => (a < b ? -1 : 1)));
+      }),
+      { numRuns: 200 },
+    );
+  });
+
+  it('takes any number of keys with one home, also the last one, and finds all of them', () => {
+    for (const first of [0, 0xffffffff]) {
+      const map = new KeyMap(3);
+      const key = Buffer.alloc(16);
+      key.writeUInt32BE(first);
+      for (let i = 0; i < 2000; i++) {
+        key.writeUInt32BE((i * 7919) % 2000, 12);
+        map.insert(key, 0, i + 1);
+      }
+      for (let i = 0; i < 2000; i++) {
+        key.writeUInt32BE((i * 7919) % 2000, 12);
+        expect(map.words[map.find(key) + KEY_WORDS]).toBe(i + 1);
+      }
+      for (let i = 0; i < 2000; i += 2) {
+        key.writeUInt32BE(i, 12);
+        map.remove(map.find(key));
+      }
+      for (let i = 0; i < 2000; i++) {
+        key.writeUInt32BE(i, 12);
+        expect(map.find(key) >= 0).toBe(i % 2 === 1);
+      }
+      expect(map.size).toBe(1000);
+    }
+  });
+
+  it("keeps the owner's words while it grows, and takes less than 48 bytes a key of 32", () => {
+    const map = new KeyMap(4);
+    const key = Buffer.alloc(16);
+    const count = 50_000;
+    const nth = (i: number): Buffer => {
+      key.writeUInt32BE(Math.imul(i, 0x9e3779b1) >>> 0);
+      key.writeUInt32BE(i, 4);
+      return key;
+    };
+    for (let i = 0; i < count; i++) {
+      const slot = map.insert(nth(i), 0, 1);
+      map.words[slot + KEY_WORDS + 3] = i;
+    }
+    for (let i = 0; i < count; i++) expect(map.words[map.find(nth(i)) + KEY_WORDS + 3]).toBe(i);
+    expect(map.byteLength / count).toBeLessThan(48);
+  });
+});
