@@ -9,7 +9,7 @@ import { nodeVerifier } from '../platform/signer.js';
 import { Closing } from '../server/closing.js';
 import { openEventLog } from '../server/event-log.js';
 import { openFoundation, type Foundation } from '../server/foundation.js';
-import { makeLedgerParts, makeSearchProjection } from '../server/ledger.js';
+import { describeLogRecords, makeLedgerParts, makeSearchProjection } from '../server/ledger.js';
 import type { Context } from './command.js';
 import { CommandError, EXIT } from './exit.js';
 
@@ -44,7 +44,7 @@ export async function openInspection(
   const foundation = await openWorkshop(context);
   closing.add(() => foundation.close());
   try {
-    const { database, storage, keyring } = foundation;
+    const { database, storage, keyring, schemas } = foundation;
     const { reader } = makeLedgerParts(foundation);
     const scratch = projections ? await openScratch(config, foundation) : undefined;
     if (scratch !== undefined) closing.add(() => scratch.close());
@@ -55,6 +55,7 @@ export async function openInspection(
       reader,
       hasher: nodeHasher,
       verifier: nodeVerifier,
+      kinds: describeLogRecords(schemas),
       publicKey: keyring.signer.publicKey,
       ...(opened === undefined ? {} : { eventLog: opened.eventLog }),
       ...(scratch === undefined ? {} : { scratch, projections: [makeSearchProjection(foundation)] }),

@@ -16,7 +16,13 @@ export type EntryKind = (typeof KINDS)[number];
 
 /** Why the sequencer refused a record, or a whole pack. */
 export type RefusalReason = 'unknown_schema' | 'conflict' | 'malformed_record' | 'malformed_pack';
-const REASONS: readonly RefusalReason[] = ['unknown_schema', 'conflict', 'malformed_record', 'malformed_pack'];
+/** In the order of their numbers, from 1. */
+export const REFUSAL_REASONS: readonly RefusalReason[] = [
+  'unknown_schema',
+  'conflict',
+  'malformed_record',
+  'malformed_pack',
+];
 
 /** Where in the event log a record stood. */
 export interface EntryHeader {
@@ -84,7 +90,7 @@ export function encodeRefusedEntry(refused: Omit<RefusedEntry, 'kind'>): Uint8Ar
   encodeEntryHeader(entry, 0, { ...refused, kind: 'refused' });
   entry.set(refused.sha256, ENTRY_HEADER_BYTES);
   entry.set(refused.dedupe, ENTRY_HEADER_BYTES + 32);
-  entry[ENTRY_HEADER_BYTES + 48] = REASONS.indexOf(refused.reason) + 1;
+  entry[ENTRY_HEADER_BYTES + 48] = REFUSAL_REASONS.indexOf(refused.reason) + 1;
   return entry;
 }
 
@@ -116,7 +122,7 @@ export function parseEntry(entry: Uint8Array): Entry {
       throw malformed('no Avro single-object record');
     return { ...header, kind: 'record', record: body };
   }
-  const reason = body.length === REFUSED_BYTES ? REASONS[body[48]! - 1] : undefined;
+  const reason = body.length === REFUSED_BYTES ? REFUSAL_REASONS[body[48]! - 1] : undefined;
   if (reason === undefined) throw malformed('no refusal of 49 bytes with a known reason');
   return { ...header, kind: 'refused', sha256: body.subarray(0, 32), dedupe: body.subarray(32, 48), reason };
 }

@@ -136,8 +136,8 @@ export class EntryViews {
     return { ...coordinates, ...envelopeOf(record), event, withheld: [...missing] };
   }
 
-  async #prove({ log, index }: Found): Promise<JsonObject> {
-    const { size, proof, note } = await this.options.reader.inclusion(log, index);
+  async #prove({ log, index, bytes }: Found): Promise<JsonObject> {
+    const { size, proof, note } = await this.options.reader.inclusion(log, index, bytes);
     return { size: Number(size), hashes: proof.map(formatBase64), checkpoint: note };
   }
 }

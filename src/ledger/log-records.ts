@@ -15,6 +15,7 @@ export interface LogRecords {
 
 /** Where a record's leading fields stand (docs/record.md, "Record"). */
 export const FINGERPRINT_AT = 2;
+export const FINGERPRINT_BYTES = 8;
 export const DEDUPE_AT = 10;
 export const DEDUPE_BYTES = 16;
 export const RECORD_BYTES_MIN = 42;

@@ -77,7 +77,7 @@ export class Planner {
     this.#recent = kinds.openedFingerprint;
   }
 
-  /** @throws KeelsonError `tampered` where what is stored does not lead to the stored root. */
+  /** @throws KeelsonError `tampered` where what is stored does not lead to the stored root, or duplicate keys are gone. */
   static async open(
     store: LedgerStore,
     hasher: Hasher,
@@ -88,11 +88,17 @@ export class Planner {
     const read: ReadSlots = (indexes) => store.readSlots(log, indexes);
     const size = Number(state.size);
     let duplicates: Duplicates | undefined;
+    let next: number | undefined;
     for await (const row of store.loadSlots(log, state.greatestUs - WINDOW_US)) {
       // Every entry from here on has a slot. Rows are not kept: they weigh several times what the table does.
       duplicates ??= new Duplicates(row.firstIndex, size - row.firstIndex, read);
+      next ??= row.firstIndex;
+      if (row.firstIndex !== next) throw keysGone(log, next);
+      next += row.count;
       duplicates.load(row);
     }
+    // Another sequencer may have written more meanwhile; less can't be.
+    if (next !== undefined && next < size) throw keysGone(log, next);
     duplicates ??= new Duplicates(size, 0, read);
     return new Planner(log, hasher, kinds, duplicates, state);
   }
@@ -275,6 +281,9 @@ class Batch {
     this.slots = new SlotWriter(first);
   }
 }
+
+const keysGone = (log: Log, index: number): KeelsonError =>
+  new KeelsonError('tampered', `${log.path}: the duplicate key of entry ${index} is gone`, { log: log.path });
 
 const headerOf = (log: Log, { appendedAtUs, offset }: Message, place: number) =>
   ({ kind: 'record', appendedAtUs, partition: log.at.partition, offset, place }) as const;

@@ -1,7 +1,10 @@
+import { parseCheckpoint } from '../core/checkpoint.js';
 import { KeelsonError } from '../core/error.js';
 import { parseEntryHeader } from '../core/entry.js';
 import type { Hasher } from '../core/hasher.js';
-import { proveConsistency, proveInclusion, type TreeHead } from '../core/proof.js';
+import { hashLeaf } from '../core/merkle.js';
+import { parseNote } from '../core/note.js';
+import { checkInclusion, proveConsistency, proveInclusion, type TreeHead } from '../core/proof.js';
 import { formatReceipt } from '../core/receipt.js';
 import { TILE_HEIGHT, TILE_WIDTH, type BundleId, type TileId } from '../core/tile.js';
 import type { Database } from '../platform/database.js';
@@ -129,10 +132,21 @@ export class LedgerReader {
     return bytes!.subarray(0, tile.width * 32);
   }
 
-  /** That entry `index` is in the newest signed checkpoint. @throws KeelsonError `out_of_range`, `not_ready`. */
-  async inclusion(log: Log, index: bigint): Promise<Inclusion> {
+  /**
+   * That `entry`, at `index`, is in the newest signed checkpoint: checked before it is handed out.
+   * @throws KeelsonError `out_of_range`, `not_ready`, `tampered`.
+   */
+  async inclusion(log: Log, index: bigint, entry: Uint8Array): Promise<Inclusion> {
+    const { hasher } = this.#options;
     const { size, note } = await this.publicationOf(log, index + 1n);
-    return { size, note, proof: await proveInclusion(this.#options.hasher, index, size, this.#tiles(log)) };
+    const proof = await proveInclusion(hasher, index, size, this.#tiles(log));
+    try {
+      checkInclusion(hasher, index, hashLeaf(hasher, entry), proof, parseCheckpoint(parseNote(note).text));
+    } catch (cause) {
+      const message = `${log.path}: entry ${index} is not what was signed`;
+      throw new KeelsonError('tampered', message, { log: log.path, index, cause });
+    }
+    return { size, note, proof };
   }
 
   /** That the log of `to` entries continues the one of `from`. @throws KeelsonError `out_of_range`. */
@@ -141,10 +155,10 @@ export class LedgerReader {
     return proveConsistency(this.#options.hasher, from, to, this.#tiles(log));
   }
 
-  /** A C2SP tlog-proof that carries its entry. @throws KeelsonError `out_of_range`, `not_ready`. */
+  /** A C2SP tlog-proof that carries its entry. @throws KeelsonError `out_of_range`, `not_ready`, `tampered`. */
   async receipt(log: Log, index: bigint): Promise<string> {
     const entry = await this.entry(log, index);
-    const { note, proof } = await this.inclusion(log, index);
+    const { note, proof } = await this.inclusion(log, index, entry);
     return formatReceipt({ entry, index, proof, checkpoint: note });
   }
 

@@ -1,10 +1,10 @@
+import { REFUSAL_REASONS } from '../core/entry.js';
 import { TILE_BYTES } from '../core/tile.js';
 import { HASH_BYTES } from '../core/merkle.js';
 import { SLOT_BYTES } from './slots.js';
 import type { Sealing } from './store.js';
 
 const TILE_ROW_BYTES = HASH_BYTES + TILE_BYTES;
-const REASONS = { unknown_schema: 1, conflict: 2, malformed_record: 3, malformed_pack: 4 } as const;
 
 /**
  * Everything of a batch but its pages, in one statement that does nothing unless the head stands where the batch began.
@@ -71,7 +71,7 @@ export function sealValues({ log, from, to, tiles, slots, schemas, refused }: Se
     schemas.map(({ fingerprint }) => Buffer.from(fingerprint)),
     schemas.map(({ index }) => index),
     refused.map(({ index }) => index),
-    refused.map(({ reason }) => REASONS[reason]),
+    refused.map(({ reason }) => REFUSAL_REASONS.indexOf(reason) + 1),
     refused.map(({ bytes }) => Buffer.from(bytes)),
   ];
 }

@@ -151,7 +151,7 @@ describe('a superuser who changes', () => {
       );
     await flip();
     try {
-      await expectFound({ log: LOG }, 'tile_changed');
+      await expectFound({ log: LOG, index: 259, tile: 'tile/0/001' }, 'tile_changed', 256);
     } finally {
       await flip();
     }
@@ -169,7 +169,7 @@ describe('a superuser who changes', () => {
       change('publication', 'update keelson.publication set note = $3 where log = $1 and size = $2', [log, size, text]);
     await put(note.replace(root, other));
     try {
-      await expectFound({ log: LOG }, 'bad_signature');
+      await expectFound({ log: LOG }, 'bad_signature', Number(size));
     } finally {
       await put(note);
     }

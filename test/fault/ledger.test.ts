@@ -1,5 +1,6 @@
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { parseEntry } from '../../src/core/entry.js';
+import type { EventLog } from '../../src/eventlog/port.js';
 import { entriesOf, readPages } from '../../src/ledger/page-reader.js';
 import { MemoryEventLog } from '../support/memory-eventlog.js';
 import { FaultyStore, STEPS } from '../ledger/faulty-store.js';
@@ -17,6 +18,12 @@ import {
   runSequencer,
 } from '../ledger/support.js';
 
+/** So that trimming comes into it, too. */
+const checkingOften = {
+  KEELSON_LEDGER_BATCH_BYTES: 65_536,
+  KEELSON_LEDGER_CHECK_S: 0.01,
+  KEELSON_PUBLISH_INTERVAL_MS: 5,
+};
 let test: support.TestDatabase;
 let eventLog: MemoryEventLog;
 const running: support.Running[] = [];
@@ -31,8 +38,12 @@ afterEach(async () => {
   await test.drop();
 });
 
-async function start(store = openStore(test) as Parameters<typeof runSequencer>[1]): Promise<support.Running> {
-  const one = await runSequencer(eventLog, store);
+async function start(
+  store = openStore(test) as Parameters<typeof runSequencer>[1],
+  from: EventLog = eventLog,
+  settings: Parameters<typeof runSequencer>[2] = {},
+): Promise<support.Running> {
+  const one = await runSequencer(from, store, settings);
   running.push(one);
   return one;
 }
@@ -74,23 +85,35 @@ async function rootWithoutFaults(): Promise<Buffer> {
 
 describe('a fault at every awaited write', () => {
   const faults = STEPS.flatMap((step) => (['lost', 'unreported'] as const).map((fault) => [step, fault] as const));
-  it.each(faults)('%s, %s: at assignment, in the first batches, and between two', async (broken, fault) => {
-    const faulty = new FaultyStore();
-    faulty.fault = (step, call) => (step === broken && [1, 2, 4].includes(call) ? fault : undefined);
-    for (const pack of [preamble(), ...makePacks(20, 3)]) await eventLog.append(decisions, pack);
-    await start(faulty.wrap(openStore(test)));
-    await support.until(async () => (await headOf(test)).size >= 20n);
-    await eventLog.append(decisions, makePack(makeRecord('e5/1'), makeRecord('last')));
-    await eventLog.append(decisions, makePacks(3, 3)[2]!);
-    await caughtUp(test, eventLog);
-    await expectExactlyOnce(2 + 60 + 1);
-    await support.until(async () => {
-      const { rows } = await test.database.query<{ size: bigint }>('select max(size) as size from keelson.publication');
-      return rows[0]!.size === 63n;
-    });
-    expect((await headOf(test)).root).toEqual(await rootWithoutFaults());
-    expect(faulty.calls.get(broken)).toBeGreaterThan(0);
-  });
+  it.each(faults)(
+    '%s, %s: at assignment, in the first batches, between two, and at the next start',
+    async (broken, fault) => {
+      const faulty = new FaultyStore();
+      faulty.fault = (step, call) => (step === broken && [1, 2, 4].includes(call) ? fault : undefined);
+      for (const pack of [preamble(), ...makePacks(20, 3)]) await eventLog.append(decisions, pack);
+      const startFaulty = (): Promise<support.Running> =>
+        start(faulty.wrap(openStore(test)), faulty.wrapEventLog(eventLog), { settings: checkingOften });
+      await startFaulty();
+      await support.until(async () => (await headOf(test)).size >= 20n);
+      await support.until(() => eventLog.remembered.size > 0);
+      await running.shift()!.stop();
+      await startFaulty();
+      await eventLog.append(decisions, makePack(makeRecord('e5/1'), makeRecord('last')));
+      await eventLog.append(decisions, makePacks(3, 3)[2]!);
+      await caughtUp(test, eventLog);
+      await expectExactlyOnce(2 + 60 + 1);
+      await support.until(async () => {
+        const { rows } = await test.database.query<{ size: bigint }>(
+          'select max(size) as size from keelson.publication',
+        );
+        return rows[0]!.size === 63n;
+      });
+      expect((await headOf(test)).root).toEqual(await rootWithoutFaults());
+      await support.until(() => [...eventLog.remembered.values()].some((note) => note.includes('\n63\n')));
+      await support.until(() => (faulty.calls.get('trim') ?? 0) > 4);
+      expect(faulty.calls.get(broken) ?? 0).toBeGreaterThan(0);
+    },
+  );
 
   it('is survived at random, again and again', async () => {
     const seed = Math.floor(Math.random() * 2 ** 31);
@@ -99,7 +122,7 @@ describe('a fault at every awaited write', () => {
     const random = (): number => (state = (Math.imul(state, 1103515245) + 12345) & 0x7fffffff) / 0x7fffffff;
     const faulty = new FaultyStore();
     faulty.fault = () => (random() < 0.15 ? (random() < 0.5 ? 'lost' : 'unreported') : undefined);
-    await start(faulty.wrap(openStore(test)));
+    await start(faulty.wrap(openStore(test)), faulty.wrapEventLog(eventLog), { settings: checkingOften });
     await eventLog.append(decisions, preamble());
     for (const pack of makePacks(60, 2)) {
       await eventLog.append(decisions, pack);

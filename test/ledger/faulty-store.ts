@@ -1,4 +1,6 @@
 import { KeelsonError } from '../../src/core/error.js';
+import type { CheckpointMemory, EventLog } from '../../src/eventlog/port.js';
+import type { SlotRow } from '../../src/ledger/slots.js';
 import type { Lane, LedgerStore } from '../../src/ledger/store.js';
 
 /** `lost`: the write did not happen and was reported failed. `unreported`: it happened, and was reported failed. */
@@ -8,6 +10,7 @@ export type Fault = 'lost' | 'unreported';
 export const STEPS = [
   'openLog',
   'loadState',
+  'loadSlots',
   'ensurePartitions',
   'openLane',
   'written',
@@ -16,10 +19,14 @@ export const STEPS = [
   'publish',
   'newestPublication',
   'readSlots',
+  'rootAt',
+  'recall',
+  'remember',
+  'trim',
 ] as const;
 export type Step = (typeof STEPS)[number];
 
-/** A store in which chosen calls fail, before or after they did their work. */
+/** A store, and an event log's memory, in which chosen calls fail, before or after they did their work. */
 export class FaultyStore {
   readonly calls = new Map<Step, number>();
   /** Whether the nth call (from 1) of a step fails, and how. */
@@ -29,10 +36,24 @@ export class FaultyStore {
     return this.#wrap(store, {
       openLane: async (log: Parameters<LedgerStore['openLane']>[0]) =>
         this.#run('openLane', async () => this.#wrap(await store.openLane(log), {})),
+      loadSlots: (...args: Parameters<LedgerStore['loadSlots']>) => this.#loadSlots(store.loadSlots(...args)),
     });
   }
 
-  #wrap<T extends LedgerStore | Lane>(target: T, own: Record<string, unknown>): T {
+  /** The event log with its memory of checkpoints, and what trims it. */
+  wrapEventLog(eventLog: EventLog): EventLog {
+    return this.#wrap(eventLog, { checkpoints: this.#wrap(eventLog.checkpoints, {}) });
+  }
+
+  async *#loadSlots(rows: AsyncIterable<SlotRow>): AsyncGenerator<SlotRow> {
+    const loaded: SlotRow[] = [];
+    await this.#run('loadSlots', async () => {
+      for await (const row of rows) loaded.push(row);
+    });
+    yield* loaded;
+  }
+
+  #wrap<T extends LedgerStore | Lane | EventLog | CheckpointMemory>(target: T, own: Record<string, unknown>): T {
     return new Proxy(target, {
       get: (_, name) => {
         if (typeof name === 'string' && name in own) return own[name];

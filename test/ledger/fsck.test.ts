@@ -1,11 +1,12 @@
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
-import { fsck, type FsckFinding } from '../../src/ledger/fsck.js';
+import type { FsckFinding } from '../../src/ledger/fsck.js';
 import type { Projection } from '../../src/ledger/projection.js';
 import { ProjectionRunner, rebuildProjection } from '../../src/ledger/projection-runner.js';
 import { LedgerReader } from '../../src/ledger/reader.js';
 import { splitPage } from '../../src/ledger/page.js';
 import { nodeHasher } from '../../src/platform/hasher.js';
 import { MemoryEventLog } from '../support/memory-eventlog.js';
+import { changeAsSuperuser, runFsck } from './fsck-support.js';
 import * as support from './support.js';
 import { caughtUp, createDatabase, decisions, makePacks, openStore, runSequencer } from './support.js';
 
@@ -32,29 +33,8 @@ afterEach(async () => {
   await test.drop();
 });
 
-async function check(projections: Projection[] = []): Promise<FsckFinding[]> {
-  const findings: FsckFinding[] = [];
-  const scratch = test.open({ url: test.adminUrl });
-  const { database } = test;
-  const options = {
-    database,
-    reader,
-    hasher: nodeHasher,
-    verifier: support.verifier,
-    publicKey: support.signer.publicKey,
-  };
-  for await (const finding of fsck({ ...options, eventLog, projections, scratch })) findings.push(finding);
-  return findings;
-}
-
-/** What somebody with all power over the database can do: switch the triggers off first. */
-async function asSuperuser(...statements: string[]): Promise<void> {
-  await test.tamper(`begin; set local session_replication_role = replica;
-    do $$ declare t regclass; begin
-      for t in select oid from pg_class where relnamespace = 'keelson'::regnamespace and relkind in ('r', 'p') loop
-        execute format('alter table %s disable trigger user', t);
-      end loop; end $$; ${statements.join('; ')}; commit`);
-}
+const check = (projections?: Projection[]): Promise<FsckFinding[]> => runFsck(test, reader, eventLog, projections);
+const asSuperuser = (...statements: string[]): Promise<void> => changeAsSuperuser(test, ...statements);
 
 describe('fsck', () => {
   it('finds nothing in a ledger nobody touched', async () => {
@@ -215,5 +195,7 @@ describe('ProjectionRunner', () => {
       { log: 'decisions/0/g1', what: 'projection' },
       { what: 'projection' },
     ]);
+    await test.tamper('update keelson.projection_position set next_index = next_index + 5');
+    expect(await check([counting])).toMatchObject([{ log: 'decisions/0/g1', what: 'projection', index: SIZE + 60n }]);
   });
 });

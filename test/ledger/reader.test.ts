@@ -16,6 +16,7 @@ import { Settlement } from '../../src/ledger/settlement.js';
 import { nodeHasher } from '../../src/platform/hasher.js';
 import { openHttp } from '../http/support.js';
 import { MemoryEventLog } from '../support/memory-eventlog.js';
+import { changeAsSuperuser } from './fsck-support.js';
 import * as support from './support.js';
 import {
   caughtUp,
@@ -89,7 +90,7 @@ describe('LedgerReader', () => {
       expect(receipt.index).toBe(index);
       const entry = await reader.entry(log, index);
       expect(() => checkReceipt(nodeHasher, receipt, entry, key, support.verifier)).not.toThrow();
-      const { proof, note } = await reader.inclusion(log, index);
+      const { proof, note } = await reader.inclusion(log, index, entry);
       const head = parseCheckpoint(parseNote(note).text);
       expect(() => checkInclusion(nodeHasher, index, hashLeaf(nodeHasher, entry), proof, head)).not.toThrow();
     }
@@ -100,7 +101,36 @@ describe('LedgerReader', () => {
       const proof = await reader.consistency(log, size, SIZE);
       expect(() => checkConsistency(nodeHasher, from, proof, to)).not.toThrow();
     }
-    await expect(reader.inclusion(log, SIZE)).rejects.toMatchObject({ code: 'out_of_range' });
+    const [entry] = await reader.entries(log, 0n, 1n);
+    await expect(reader.inclusion(log, SIZE, entry!)).rejects.toMatchObject({ code: 'out_of_range' });
+  });
+
+  it('hands out no proof of what was not signed', async () => {
+    const flip = (table: string, column: string, where: string): Promise<void> =>
+      changeAsSuperuser(
+        test,
+        `update keelson.${table} set ${column} = set_byte(${column}, 40, get_byte(${column}, 40) # 1) where ${where}`,
+      );
+    const tampered = { code: 'tampered', log: log.path };
+    for (const [table, column, where, index] of [
+      ['page', 'entries', 'first_index = 0', 0n],
+      ['tile', 'hashes', 'level = 0 and number = 1', 256n],
+    ] as const) {
+      await flip(table, column, where);
+      await expect(reader.receipt(log, index)).rejects.toMatchObject({ ...tampered, index });
+      await flip(table, column, where);
+      await expect(reader.receipt(log, index)).resolves.toContain(`index ${index}\n`);
+    }
+    const { note, size } = (await reader.publication(log))!;
+    const root = note.split('\n')[2]!;
+    for (const other of [note.replace(root, `${root.startsWith('A') ? 'B' : 'A'}${root.slice(1)}`), 'no note']) {
+      const put = (text: string): Promise<void> =>
+        changeAsSuperuser(test, `update keelson.publication set note = '${text}' where size = ${size}`);
+      await put(other);
+      await expect(reader.receipt(log, 3n)).rejects.toMatchObject({ ...tampered, index: 3n });
+      await put(note);
+    }
+    await expect(reader.receipt(log, 3n)).resolves.toContain(note);
   });
 });
 

@@ -7,6 +7,7 @@ import { entriesOf, readPages } from '../../src/ledger/page-reader.js';
 import { nodeHasher } from '../../src/platform/hasher.js';
 import { nodeSigner } from '../../src/platform/signer.js';
 import { MemoryEventLog } from '../support/memory-eventlog.js';
+import { changeAsSuperuser } from './fsck-support.js';
 import * as support from './support.js';
 import {
   caughtUp,
@@ -115,6 +116,26 @@ describe('duplicates', () => {
     await run();
     await caughtUp(test, eventLog);
     expect((await headOf(test)).size).toBe(1002n);
+  });
+
+  it('whose keys are gone stop the log, before one is taken twice', async () => {
+    await append(preamble(), ...makePacks(3, 200));
+    await run();
+    await caughtUp(test, eventLog);
+    for (const gone of ['first_index > 0 and first_index < 300', 'first_index > 300']) {
+      await running!.stop();
+      await test.tamper('create table kept as table keelson.dedupe');
+      await changeAsSuperuser(test, `delete from keelson.dedupe where ${gone}`);
+      await run();
+      await support.until(() => codes(running!).length > 0);
+      expect(codes(running!)).toEqual(['tampered']);
+      await changeAsSuperuser(test, 'delete from keelson.dedupe', 'insert into keelson.dedupe table kept');
+      await test.tamper('drop table kept');
+    }
+    await restart();
+    await append(...makePacks(3, 200));
+    await caughtUp(test, eventLog);
+    expect((await headOf(test)).size).toBe(602n);
   });
 
   it('with other content are conflicts: refused, kept, and the first entry stays', async () => {
