@@ -1,13 +1,15 @@
 import { KeelsonError } from '../core/error.js';
 import type { Hasher } from '../core/hasher.js';
 import { BackOff, pause } from '../eventlog/back-off.js';
-import type { Batch, Message } from '../eventlog/port.js';
+import type { Batch } from '../eventlog/port.js';
 import type { Logger } from '../platform/logger.js';
 import type { LogRecords } from './log-records.js';
 import type { Log } from './log.js';
-import { Planner, type Plan, type Work } from './planner.js';
+import { isFinal, isLockTimeout } from './log-failure.js';
+import { Planner, type Plan } from './planner.js';
 import type { FoldBatch } from './projection.js';
 import type { Lane, LedgerStore, LogState } from './store.js';
+import { WorkQueue, type Work } from './work-queue.js';
 
 /** Batches under way at once, each on a connection of its own. */
 const LANES = 2;
@@ -60,8 +62,7 @@ export class LogPipeline {
   readonly #backOff = new BackOff();
   #planner: Planner | undefined;
   #committed: CommittedState;
-  #queue: Work[] = [];
-  #queuedBytes = 0;
+  readonly #queue: WorkQueue;
   #flights: Flight[] = [];
   #idleLanes: Lane[] = [];
   #running: Promise<void> | undefined;
@@ -74,6 +75,7 @@ export class LogPipeline {
     this.#options = options;
     this.#committed = state;
     this.#end = state.nextOffset;
+    this.#queue = new WorkQueue(options.batchBytesMax);
   }
 
   /** Begins where the database stands. Rejects with what `check` rejects with, and where the database can't be read. */
@@ -104,9 +106,9 @@ export class LogPipeline {
     this.#requireGoing();
     if (batch.from !== this.#end) throw new Error(`${this.log.path}: range from ${batch.from}, expected ${this.#end}`);
     this.#end = batch.to;
-    for (const work of splitWork(batch, this.#options.batchBytesMax)) this.#enqueue(work);
+    this.#queue.add(batch);
     this.#kick();
-    while (this.#queuedBytes > this.#options.batchBytesMax && !this.#stopping.signal.aborted) {
+    while (this.#queue.isFull && !this.#stopping.signal.aborted) {
       await new Promise<void>((resolve) => this.#wake.push(resolve));
     }
     this.#requireGoing();
@@ -131,18 +133,13 @@ export class LogPipeline {
     throw (this.#failure as Error | undefined) ?? new KeelsonError('fenced', `${this.log.path} is another's`);
   }
 
-  #enqueue(work: Work): void {
-    this.#queue.push(work);
-    this.#queuedBytes += bytesOf(work);
-  }
-
   #notify(): void {
     for (const wake of this.#wake.splice(0)) wake();
   }
 
   /** Works while there is work, also such as came in just when the last run ended. */
   #kick(): void {
-    if (this.#running || this.#queue.length === 0 || this.#stopping.signal.aborted) return;
+    if (this.#running || this.#queue.isEmpty || this.#stopping.signal.aborted) return;
     this.#running = this.#run().finally(() => {
       this.#running = undefined;
       this.#kick();
@@ -164,7 +161,7 @@ export class LogPipeline {
   /** Starts a batch whenever a lane is free, until everything queued is committed. */
   async #drain(): Promise<boolean> {
     for (;;) {
-      while (this.#queue.length > 0 && this.#flights.length < LANES) {
+      while (!this.#queue.isEmpty && this.#flights.length < LANES) {
         const lane = await this.#freeLane();
         if (this.#stopping.signal.aborted) lane.close();
         this.#stopping.signal.throwIfAborted();
@@ -178,7 +175,8 @@ export class LogPipeline {
 
   /** Plans one batch on a lane and lets it go its way behind the one before it. */
   async #start(lane: Lane): Promise<void> {
-    const work = this.#takeWork();
+    const work = this.#queue.take();
+    this.#notify();
     const planner = this.#planner!;
     const before = this.#flights.at(-1)?.done ?? Promise.resolve();
     let resolve!: (value: Promise<void>) => void;
@@ -216,22 +214,6 @@ export class LogPipeline {
     this.#options.onCommitted({ log: this.log, from, to: sealing.to.size, pages, state: sealing.to });
   }
 
-  /** As much of the queue as makes one batch. */
-  #takeWork(): Work {
-    const taken: Work[] = [];
-    let bytes = 0;
-    while (this.#queue.length > 0) {
-      const next = bytesOf(this.#queue[0]!);
-      if (taken.length > 0 && bytes + next > this.#options.batchBytesMax) break;
-      taken.push(this.#queue.shift()!);
-      bytes += next;
-    }
-    this.#queuedBytes -= bytes;
-    this.#notify();
-    const messages = taken.flatMap((work) => work.messages);
-    return { from: taken[0]!.from, to: taken.at(-1)!.to, messages };
-  }
-
   async #freeLane(): Promise<Lane> {
     return this.#idleLanes.pop() ?? this.#options.store.openLane(this.log);
   }
@@ -257,8 +239,7 @@ export class LogPipeline {
     const retained = this.#flights.map(({ work }) => work);
     this.#cut();
     await this.#settleFlights();
-    for (const work of retained) this.#queuedBytes += bytesOf(work);
-    this.#queue.unshift(...retained);
+    this.#queue.putBack(retained);
     if (isLockTimeout(error)) {
       await this.#options.store.endOtherLanes(this.log).catch((failure: unknown) => {
         this.#options.logger.warn({ err: failure, log: this.log.path }, 'ledger: a predecessor could not be ended');
@@ -271,7 +252,7 @@ export class LogPipeline {
   async #reload(): Promise<void> {
     const { store, hasher, kinds, log, check } = this.#options;
     const state = await store.loadState(log);
-    const from = this.#queue[0]?.from ?? this.#end;
+    const from = this.#queue.from ?? this.#end;
     if (state.nextOffset < from) return this.#stop(goneBack(log, from, state.nextOffset));
     await check(state).catch((error: unknown) => {
       if (isFinal(error)) this.#stop(error);
@@ -286,15 +267,9 @@ export class LogPipeline {
 
   /** Drops what the database already holds, this process's own doing or another's. */
   #dropBelow(next: bigint): void {
-    const kept = this.#queue.flatMap((work): Work[] => {
-      if (work.to <= next) return [];
-      if (work.from >= next) return [work];
-      return [{ from: next, to: work.to, messages: work.messages.filter(({ offset }) => offset >= next) }];
-    });
-    this.#queue = kept;
-    this.#queuedBytes = kept.reduce((sum, work) => sum + bytesOf(work), 0);
+    this.#queue.dropBelow(next);
     // Another sequencer is ahead of all we were handed: the next range can't continue it, and is refused.
-    if (kept.length === 0 && next > this.#end)
+    if (this.#queue.isEmpty && next > this.#end)
       this.#stop(new KeelsonError('fenced', `${this.log.path} went on without us`));
     this.#notify();
   }
@@ -318,37 +293,7 @@ export class LogPipeline {
   }
 }
 
-/** Errors after which trying again could only guess. */
-export const isFinal = (error: unknown): boolean =>
-  error instanceof KeelsonError &&
-  ['event_log_truncated', 'database_too_old', 'fork_refused', 'tampered', 'invalid_config'].includes(error.code);
-
-const isLockTimeout = (error: unknown): boolean =>
-  [error, (error as Error | undefined)?.cause].some((one) => (one as { code?: string } | undefined)?.code === '55P03');
-
 const goneBack = (log: Log, had: bigint, has: bigint): KeelsonError =>
   new KeelsonError('database_too_old', `${log.path}: the database went back from offset ${had} to ${has}`, {
     log: log.path,
   });
-
-const bytesOf = (work: Work): number => work.messages.reduce((sum, { pack }) => sum + pack.length, 64);
-
-/** One piece of work per message or so, so that a batch can be as small as one. */
-function splitWork(batch: Batch, bytesMax: number): Work[] {
-  const pieces: Work[] = [];
-  let from = batch.from;
-  let bytes = 0;
-  let messages: Message[] = [];
-  for (const message of batch.messages) {
-    if (messages.length > 0 && bytes + message.pack.length > bytesMax) {
-      pieces.push({ from, to: message.offset, messages });
-      from = message.offset;
-      messages = [];
-      bytes = 0;
-    }
-    messages.push(message);
-    bytes += message.pack.length;
-  }
-  pieces.push({ from, to: batch.to, messages });
-  return pieces;
-}

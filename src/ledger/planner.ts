@@ -18,16 +18,10 @@ import type { Page } from './page.js';
 import { PageWriter } from './page-writer.js';
 import { SlotWriter } from './slots.js';
 import type { LedgerStore, LogState, Refusal, Sealing } from './store.js';
+import type { Work } from './work-queue.js';
 
 /** Records between two turns of the event loop: a slice is hashed, sent, and others get their turn. */
 const SLICE_RECORDS = 256;
-
-/** Offsets `[from, to)` and the messages in them, to become one transaction. */
-export interface Work {
-  readonly from: bigint;
-  readonly to: bigint;
-  readonly messages: readonly Message[];
-}
 
 /** A batch laid out: what to seal it with, and its pages as they were written. */
 export interface Plan {

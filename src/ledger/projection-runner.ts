@@ -4,9 +4,7 @@ import { KeelsonError } from '../core/error.js';
 import { BackOff, pause } from '../eventlog/back-off.js';
 import type { Database } from '../platform/database.js';
 import type { Logger } from '../platform/logger.js';
-import { readPages } from './page-reader.js';
-import type { Page } from './page.js';
-import type { CommittedBatch } from './pipeline.js';
+import { Hints, readFoldBatch } from './fold-batch.js';
 import type { Fold, FoldBatch, Positions, Projection } from './projection.js';
 import type { LedgerReader } from './reader.js';
 import type { LedgerWatch } from './watch.js';
@@ -14,8 +12,6 @@ import type { Log } from './log.js';
 
 /** How many entries are read from the ledger for one fold. */
 const READ_ENTRIES = 4096n;
-/** Committed batches kept as hints, bytes; beyond it they are forgotten and read back from the ledger. */
-const HINT_BYTES_MAX = 32 * 1024 * 1024;
 /** How often the ledger is looked at for what other processes wrote. */
 const LOOK_MS = 100;
 
@@ -48,8 +44,7 @@ export class ProjectionRunner {
   readonly #folder = randomUUID();
   readonly #stopping = new AbortController();
   readonly #backOff = new BackOff();
-  readonly #hints = new Map<number, CommittedBatch[]>();
-  #hintBytes = 0;
+  readonly #hints = new Hints();
   #positions = new Map<string, bigint>();
   #waiting: (() => void)[] = [];
   #running: Promise<void> | undefined;
@@ -62,7 +57,7 @@ export class ProjectionRunner {
 
   /** Begins to fold, until `close`. */
   start(): void {
-    this.#unsubscribe ??= this.#options.watch.onCommitted((batch) => this.#hint(batch));
+    this.#unsubscribe ??= this.#options.watch.onCommitted((batch) => this.#hints.add(batch));
     this.#running ??= this.#run();
   }
 
@@ -139,7 +134,7 @@ export class ProjectionRunner {
           seenAtMs = performance.now();
         }
         await fold.idle?.();
-        if (!this.#hintBytes) await this.#options.watch.changed(LOOK_MS, this.#stopping.signal);
+        if (this.#hints.isEmpty) await this.#options.watch.changed(LOOK_MS, this.#stopping.signal);
       }
     } finally {
       await fold.close?.();
@@ -178,7 +173,6 @@ export class ProjectionRunner {
   async #leaveToAnother(): Promise<void> {
     this.#failure = undefined;
     this.#hints.clear();
-    this.#hintBytes = 0;
     for (const wake of this.#waiting.splice(0)) wake();
     await pause(SEEN_EVERY_MS, this.#stopping.signal);
   }
@@ -188,7 +182,7 @@ export class ProjectionRunner {
     let folded = false;
     for (const { log, size } of await this.#heads()) {
       const from = this.#positions.get(log.path) ?? 0n;
-      const batch = this.#takeHint(log, from) ?? (size > from ? await this.#read(log, from, size) : undefined);
+      const batch = this.#hints.take(log, from) ?? (size > from ? await this.#read(log, from, size) : undefined);
       if (!batch) continue;
       await this.#fold(fold, batch);
       folded = true;
@@ -224,32 +218,9 @@ export class ProjectionRunner {
 
   async #read(log: Log, from: bigint, size: bigint): Promise<FoldBatch> {
     // Up to where a hint continues: reading on past it would leave every further hint behind the position.
-    const hinted = this.#hints.get(log.id)?.[0]?.from ?? size;
+    const hinted = this.#hints.firstOf(log) ?? size;
     const to = [from + READ_ENTRIES, size, hinted].reduce((least, end) => (end < least ? end : least));
     return readFoldBatch(this.#options.database.pool, log, from, to);
-  }
-
-  #hint(batch: CommittedBatch): void {
-    if (batch.to === batch.from) return;
-    const hints = this.#hints.get(batch.log.id) ?? [];
-    hints.push(batch);
-    this.#hints.set(batch.log.id, hints);
-    this.#hintBytes += bytesOf(batch);
-    if (this.#hintBytes > HINT_BYTES_MAX) {
-      this.#hints.clear();
-      this.#hintBytes = 0;
-    }
-  }
-
-  #takeHint(log: Log, from: bigint): FoldBatch | undefined {
-    const hints = this.#hints.get(log.id) ?? [];
-    while (hints.length > 0) {
-      if (hints[0]!.from > from) return undefined;
-      const hint = hints.shift()!;
-      this.#hintBytes -= bytesOf(hint);
-      if (hint.from === from) return hint;
-    }
-    return undefined;
   }
 }
 
@@ -276,37 +247,6 @@ export async function readPositions(tx: Pick<PoolClient, 'query'>, projection: s
   );
   return new Map(rows.map(({ path, next_index }) => [path, next_index]));
 }
-
-/** Entries `[from, to)` of a log as a projection folds them, the outer pages cut to size. */
-export async function readFoldBatch(
-  db: Pick<PoolClient, 'query'>,
-  log: Log,
-  from: bigint,
-  to: bigint,
-): Promise<FoldBatch> {
-  const pages = await readPages(db, log.id, from, to);
-  const first = pages.at(0);
-  const last = pages.at(-1);
-  if (!first || !last)
-    throw new KeelsonError('tampered', `${log.path}: entry ${from} is missing`, { log: log.path, index: from });
-  return { log, from, to, pages: pages.map((page) => cutPage(page, from, to)) };
-}
-
-function cutPage(page: Page, from: bigint, to: bigint): Page {
-  const end = page.firstIndex + BigInt(page.count);
-  if (page.firstIndex >= from && end <= to) return page;
-  const first = page.firstIndex < from ? from : page.firstIndex;
-  const skip = Number(first - page.firstIndex);
-  const count = Number((end < to ? end : to) - first);
-  const bounds = [0];
-  for (let at = 0, i = 0; i < skip + count; i++) {
-    at += 2 + ((page.entries[at]! << 8) | page.entries[at + 1]!);
-    bounds.push(at);
-  }
-  return { firstIndex: first, count, entries: page.entries.subarray(bounds[skip], bounds[skip + count]) };
-}
-
-const bytesOf = (batch: FoldBatch): number => batch.pages.reduce((sum, { entries }) => sum + entries.length, 0);
 
 /** One runner of a projection at a time folds or rebuilds; the others wait. Held to the end of the transaction. */
 const lockProjection = (tx: Pick<PoolClient, 'query'>, name: string): Promise<unknown> =>

@@ -6,7 +6,8 @@ import { formatPartition, type Batch, type Consumer, type EventLog, type Partiti
 import type { Logger } from '../platform/logger.js';
 import type { LogRecords } from './log-records.js';
 import { formatLogPath, formatOrigin, type Log } from './log.js';
-import { isFinal, LogPipeline, type CommittedState } from './pipeline.js';
+import { isFinal } from './log-failure.js';
+import { LogPipeline, type CommittedState } from './pipeline.js';
 import { Publisher } from './publisher.js';
 import type { LedgerSettings } from './settings.js';
 import type { LedgerStore } from './store.js';

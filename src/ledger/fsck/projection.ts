@@ -2,7 +2,8 @@ import { randomBytes } from 'node:crypto';
 import type { PoolClient } from 'pg';
 import { KeelsonError } from '../../core/error.js';
 import { databaseError } from '../../platform/database.js';
-import { readFoldBatch, readPositions } from '../projection-runner.js';
+import { readFoldBatch } from '../fold-batch.js';
+import { readPositions } from '../projection-runner.js';
 import type { Projection } from '../projection.js';
 import type { FsckFinding, FsckOptions } from './options.js';
 
