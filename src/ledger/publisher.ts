@@ -21,6 +21,8 @@ export interface PublisherOptions {
   readonly logger: Logger;
   readonly log: Log;
   readonly intervalMs: number;
+  /** Told when the database, found older than what was remembered, has been brought there and agrees with it. */
+  readonly onAgreed: () => void;
   /** Told of every note after it is stored, in order: from now on it may be shown. */
   readonly onPublished: (log: Log, size: bigint) => void;
   /** Told when the log turns out to be a fork of what was signed before: nothing may be added to it. */
@@ -63,8 +65,14 @@ export class Publisher {
    * `event_log_unavailable` where the memory can't be asked.
    */
   static async open(options: PublisherOptions, head: TreeHead): Promise<Publisher> {
-    const { memory, log, hasher, signer, verifier, store } = options;
+    const { memory, log, hasher, signer, verifier, store, logger } = options;
     const note = await memory.recall(log.origin);
+    const published = await store.newestPublication(log);
+    if (note === undefined && published !== undefined && published.size > 0n) {
+      const message =
+        'ledger: nothing is remembered outside the database of what was signed; an older one would not be noticed';
+      logger.warn({ log: log.path, published: published.size.toString() }, message);
+    }
     let remembered: TreeHead | undefined;
     if (note !== undefined) {
       try {
@@ -78,7 +86,7 @@ export class Publisher {
     }
     const publisher = new Publisher(options, head, remembered);
     await publisher.#compare();
-    publisher.#published = (await store.newestPublication(log))?.size;
+    publisher.#published = published?.size;
     publisher.#kick();
     return publisher;
   }
@@ -163,6 +171,7 @@ export class Publisher {
       throw new KeelsonError('fork_refused', message, { log: log.path });
     }
     this.#remembered = undefined;
+    this.#options.onAgreed();
     return true;
   }
 

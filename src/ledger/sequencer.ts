@@ -54,7 +54,10 @@ export class Sequencer implements Consumer {
   readonly #options: SequencerOptions;
   readonly #assignments = new Map<string, Assignment>();
   readonly #stopped = new Map<string, unknown>();
-  /** Where the event log ended when a replay began, by log. */
+  /**
+   * Where the event log ended when an older database was found, by log, until it is seen to agree with what was signed. What
+   * came since is no part of a replay: nothing newer is put on a tree that may be another one.
+   */
   readonly #replayEnds = new Map<string, bigint>();
 
   constructor(options: SequencerOptions) {
@@ -102,7 +105,15 @@ export class Sequencer implements Consumer {
   async batch(at: Partition, batch: Batch): Promise<void> {
     const assignment = this.#assignments.get(formatPartition(at));
     if (!assignment) throw new KeelsonError('fenced', `${formatPartition(at)} is not ours`);
-    await assignment.pipeline.accept(batch);
+    const { pipeline, publisher } = assignment;
+    const end = this.#replayEnds.get(pipeline.log.path);
+    if (end === undefined || batch.to <= end) return pipeline.accept(batch);
+    if (batch.from < end) {
+      const messages = batch.messages.filter(({ offset }) => offset < end);
+      await pipeline.accept({ from: batch.from, to: end, messages });
+    }
+    // The rest is asked for again, from where the replay is then.
+    throw replaying(pipeline, publisher);
   }
 
   async revoked(at: Partition): Promise<void> {
@@ -148,6 +159,7 @@ export class Sequencer implements Consumer {
           log,
           memory: eventLog.checkpoints,
           intervalMs: settings.KEELSON_PUBLISH_INTERVAL_MS,
+          onAgreed: () => void this.#replayEnds.delete(log.path),
           onPublished: (published, size) => watch.published(published, size),
           onRefused: (error) => void this.#halt(at, error),
         },
@@ -159,13 +171,14 @@ export class Sequencer implements Consumer {
     }
     const timer = setInterval(() => void this.#checkAgain(at), settings.KEELSON_LEDGER_CHECK_S * 1000).unref();
     this.#assignments.set(formatPartition(at), { pipeline, publisher, timer, checking: false });
-    if (publisher.awaited !== undefined) {
-      const { end } = await eventLog.bounds(at);
+    if (publisher.awaited === undefined) this.#replayEnds.delete(log.path);
+    else {
+      const end = this.#replayEnds.get(log.path) ?? (await eventLog.bounds(at)).end;
+      this.#replayEnds.set(log.path, end);
       if (pipeline.committed.nextOffset >= end) {
         await this.revoked(at);
         throw tooOld(log, publisher.awaited, pipeline.committed.size);
       }
-      this.#replayEnds.set(log.path, end);
     }
     return pipeline.committed.nextOffset;
   }
@@ -174,10 +187,9 @@ export class Sequencer implements Consumer {
   #afterCommit(at: Partition, log: Log, state: CommittedState): void {
     const end = this.#replayEnds.get(log.path);
     if (end === undefined) return;
-    const publisher = this.#assignments.get(formatPartition(at))?.publisher;
-    const awaited = publisher?.awaited;
-    if (awaited === undefined || state.size >= awaited) this.#replayEnds.delete(log.path);
-    else if (state.nextOffset >= end) void this.#halt(at, tooOld(log, awaited, state.size));
+    const awaited = this.#assignments.get(formatPartition(at))?.publisher.awaited;
+    if (awaited !== undefined && state.size < awaited && state.nextOffset >= end)
+      void this.#halt(at, tooOld(log, awaited, state.size));
   }
 
   /**
@@ -241,6 +253,6 @@ const tooOld = (log: Log, awaited: bigint, size: bigint): KeelsonError =>
 const replaying = (pipeline: LogPipeline, publisher: Publisher): KeelsonError =>
   new KeelsonError(
     'not_ready',
-    `${pipeline.log.path}: an older database is being replayed, ${pipeline.committed.size} of ${publisher.awaited} entries`,
+    `${pipeline.log.path}: an older database is being replayed, ${pipeline.committed.size} of ${publisher.awaited ?? 'all'} entries`,
     { log: pipeline.log.path },
   );

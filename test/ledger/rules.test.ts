@@ -254,6 +254,36 @@ describe('publication', () => {
     expect(codes(running!)).toEqual([]);
   });
 
+  it('of an older database is not helped along by what came after it was put back', async () => {
+    await append(preamble(), ...makePacks(5));
+    const head = { origin, size: 9n, root: new Uint8Array(32).fill(9) };
+    eventLog.remembered.set(origin, signCheckpoint(nodeHasher, head, support.signer));
+    await run();
+    await support.until(() => codes(running!).includes('database_too_old'));
+    for (const pack of makePacks(5, 1, 'later')) {
+      await append(pack);
+      await new Promise((resolve) => setTimeout(resolve, 300));
+    }
+    expect(codes(running!)).toEqual(['database_too_old']);
+    expect((await headOf(test)).size).toBe(7n);
+    expect(await published()).toEqual([]);
+  });
+
+  it('of an older database goes on, once it has arrived, with what came meanwhile', async () => {
+    eventLog.batchMax = 4;
+    await append(preamble(), ...makePacks(20));
+    await run();
+    await support.until(() => eventLog.remembered.get(origin)?.includes('\n22\n') === true);
+    await running!.stop();
+    await test.drop();
+    test = await createDatabase();
+    running = await runSequencer(eventLog, openStore(test));
+    await append(...makePacks(30, 1, 'meanwhile'));
+    await support.until(async () => (await published()).at(-1) === 52n);
+    expect((await published()).filter((size) => size > 0n && size < 22n)).toEqual([]);
+    expect(codes(running)).toEqual([]);
+  });
+
   it('is refused where the replay can’t arrive, or arrives elsewhere', async () => {
     await append(preamble(), ...makePacks(5));
     const sign = (size: bigint, signer = support.signer): string =>

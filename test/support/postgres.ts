@@ -38,12 +38,15 @@ export interface TestDatabase {
   readonly drop: () => Promise<void>;
 }
 
-/** A database of its own, migrated (`migrated: false`: without even the schema). */
-export async function createDatabase({ migrated = true } = {}): Promise<TestDatabase> {
+/** A database of its own, migrated (`migrated: false`: without even the schema), or a copy of one that nobody uses just now. */
+export async function createDatabase({
+  migrated = true,
+  copyOf,
+}: { migrated?: boolean; copyOf?: TestDatabase } = {}): Promise<TestDatabase> {
   const state = await startPostgres();
   const name = `test_${randomBytes(6).toString('hex')}`;
   await onAdmin(state.adminUrl, (client) =>
-    client.query(`create database ${name} template ${migrated ? TEMPLATE : 'template0'}`),
+    client.query(`create database ${name} template ${copyOf?.name ?? (migrated ? TEMPLATE : 'template0')}`),
   );
   const url = withDatabase(state.writerUrl, name);
   const adminUrl = withDatabase(state.adminUrl, name);
