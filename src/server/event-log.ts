@@ -45,6 +45,7 @@ export async function openEventLog(
       prefix: config.KEELSON_KAFKA_TOPIC_PREFIX,
       replicationFactor: config.KEELSON_KAFKA_REPLICATION_FACTOR,
       minInsyncReplicas: config.KEELSON_KAFKA_MIN_INSYNC_REPLICAS,
+      readOnly,
       connection: {
         brokers: config.KEELSON_KAFKA_BROKERS.split(',').map((broker) => broker.trim()),
         ssl: readTls(config),

@@ -1,7 +1,8 @@
 /** Documents say what is so: links lead somewhere, commands exist, snippets run against a real server. */
 import { execFile } from 'node:child_process';
 import { existsSync, readFileSync } from 'node:fs';
-import { readdir } from 'node:fs/promises';
+import { mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { promisify } from 'node:util';
@@ -69,6 +70,35 @@ describe('against a server', () => {
     const [script] = snippets('README.md', 'sh').filter((snippet) => snippet.includes('/v1/decisions'));
     expect(await run(script!)).toMatch(/"status":"accepted".*"asOf".*\/decisions\/0\/g1\n\d+\n/s);
   });
+
+  test('README.md and docs/verify.md: everything checked as an outsider would', async () => {
+    const folder = await mkdtemp(join(tmpdir(), 'keelson-documents-'));
+    const env = { KEELSON_URL: server.url, KEELSON_TOKEN: api.token };
+    const inFolder = async (script: string): Promise<string> => {
+      const local = script
+        .replaceAll('https://keelson.company.com', server.url)
+        .replaceAll('npm run keelson --', 'keelson')
+        .replaceAll('"<the verifier key that the server printed>"', 'ledger.key');
+      const keelson = `keelson() { "${process.execPath}" "${join(ROOT, 'dist/main.js')}" "$@"; }`;
+      const options = { cwd: folder, env: { PATH: process.env.PATH, ...env } };
+      return (await promisify(execFile)('bash', ['-euc', `${keelson}\n${local}`], options)).stdout;
+    };
+    try {
+      await inFolder('keelson keys --ledger > ledger.key');
+      const receipt = await api.get<string>('/v1/logs/decisions/0/g1/receipts/0');
+      await writeFile(join(folder, 'receipt.tlog-proof'), receipt.body);
+      const [script] = snippets('docs/verify.md', 'shell');
+      const printed = await inFolder(script!);
+      expect(printed.match(/^ok +\S+\/decisions\/0\/g1 +\d+ entries/gm)).toHaveLength(3);
+      expect(printed).toMatch(/^ok +decisions\/0\/g1 +index 0 /m);
+      expect(await readFile(join(folder, 'kept.txt'), 'utf8')).toContain('/lifecycle/0/g1\n');
+      await rm(join(folder, 'tiles'), { recursive: true });
+      const [asOutsider] = snippets('README.md', 'sh').filter((snippet) => snippet.includes('export-tiles'));
+      expect(await inFolder(asOutsider!)).toMatch(/^ok .*\/activity\/0\/g1 /m);
+    } finally {
+      await rm(folder, { recursive: true, force: true });
+    }
+  }, 120_000);
 
   test('docs/intake.md: a producer with pointers of its own', async () => {
     for (const script of snippets('docs/intake.md', 'sh')) await run(script);

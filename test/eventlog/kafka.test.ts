@@ -83,6 +83,16 @@ describe.skipIf(!hasKafka())('on a real broker', () => {
     for (const part of [prefix + topic, name, value]) expect((refusal as Error).message).toContain(part);
   });
 
+  test('for a look beside the server nothing is made', async () => {
+    await expect(openLog({ readOnly: true })).rejects.toMatchObject({
+      code: 'event_log_misconfigured',
+      message: expect.stringContaining(`${prefix}checkpoints`) as unknown,
+    });
+    expect((await admin.listTopics()).filter((name) => name.startsWith(prefix))).toEqual([]);
+    await (await openLog()).close();
+    await (await openLog({ readOnly: true })).close();
+  });
+
   test('more replicas than there are brokers are refused', async () => {
     await expect(openLog({ replicationFactor: 3 })).rejects.toEqual(
       expect.objectContaining({ code: 'event_log_misconfigured' }),

@@ -45,6 +45,7 @@ export async function openKafkaEventLog(options: KafkaEventLogOptions): Promise<
     activityPartitions: options.activityPartitions ?? 1,
     replicationFactor: options.replicationFactor ?? 3,
     minInsyncReplicas: options.minInsyncReplicas ?? 2,
+    readOnly: options.readOnly ?? false,
   };
   const client = new KafkaClient(options.connection, options.logger);
   await prepareTopics(client, Object.values(planTopics(topics)), topics);

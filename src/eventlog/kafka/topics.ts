@@ -30,6 +30,8 @@ export interface TopicOptions {
   readonly activityPartitions: number;
   readonly replicationFactor: number;
   readonly minInsyncReplicas: number;
+  /** Nothing is made. */
+  readonly readOnly?: boolean;
 }
 
 /** What a setting must be to be right; `value` is what a new topic gets. */
@@ -59,7 +61,7 @@ const settingsOf = (plan: TopicPlan, options: TopicOptions): Setting[] => [
 ];
 
 /**
- * Makes the topics that are missing, and checks all of them.
+ * Makes the topics that are missing, or refuses where it may not, and checks all of them.
  * @throws KeelsonError `event_log_misconfigured`, `event_log_unavailable`
  */
 export async function prepareTopics(
@@ -91,6 +93,7 @@ async function makeMissing(admin: Admin, plans: readonly TopicPlan[], options: T
   const present = new Set(await admin.listTopics());
   const missing = plans.filter(({ name }) => !present.has(name));
   if (missing.length === 0) return;
+  if (options.readOnly) throw misconfigured(missing.map(({ name }) => name).join(', '), 'topic', 'none', 'one');
   try {
     await admin.createTopics({
       waitForLeaders: true,
