@@ -43,7 +43,7 @@ export class Client {
     { query = {}, body, headers = {} }: { query?: Query; body?: string | undefined; headers?: Record<string, string> },
   ): Promise<Response> {
     const { url, token } = this.target;
-    const address = new URL(url + path);
+    const address = readAddress(url, path);
     for (const [name, value] of Object.entries(query)) if (value !== undefined) address.searchParams.set(name, value);
     let response: Response;
     try {
@@ -65,6 +65,17 @@ export class Client {
     if (!response.ok) throw await readProblem(response, url);
     return response;
   }
+}
+
+/** @throws CommandError `usage`. */
+function readAddress(url: string, path: string): URL {
+  if (!/^https?:\/\//i.test(url) || !URL.canParse(url + path)) {
+    throw new CommandError(
+      EXIT.usage,
+      `${JSON.stringify(url)} is not the address of a server, like https://keelson.company.com`,
+    );
+  }
+  return new URL(url + path);
 }
 
 async function parseAnswer(response: Response): Promise<unknown> {

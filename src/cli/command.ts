@@ -9,6 +9,8 @@ import { neutraliseJson } from './text.js';
 export interface Context {
   readonly io: Io;
   readonly output: Output;
+  /** `--json` is on the command line, for what goes wrong before it was parsed. */
+  readonly json?: boolean;
 }
 
 export const DEFAULT_URL = 'http://127.0.0.1:8420';

@@ -72,9 +72,27 @@ const BY_CODE: Partial<Record<ErrorCode, ExitCode>> = {
   internal: EXIT.internal,
 };
 
+/** What the system says of a file or folder that a user named, or of the data folder: for the user to mend, and no bug. */
+const FILE_ERRORS = new Set([
+  'EACCES',
+  'EEXIST',
+  'EISDIR',
+  'ELOOP',
+  'ENAMETOOLONG',
+  'ENOENT',
+  'ENOSPC',
+  'ENOTDIR',
+  'EPERM',
+  'EROFS',
+]);
+
+function isFileError(error: unknown): boolean {
+  return error instanceof Error && 'syscall' in error && FILE_ERRORS.has((error as NodeJS.ErrnoException).code ?? '');
+}
+
 /** The exit code for whatever a command threw. Every coded error not listed speaks of the input. */
 export function exitCodeOf(error: unknown): ExitCode {
   if (error instanceof CommandError) return error.exit;
   if (error instanceof KeelsonError) return BY_CODE[error.code] ?? EXIT.usage;
-  return EXIT.internal;
+  return isFileError(error) ? EXIT.usage : EXIT.internal;
 }

@@ -29,7 +29,7 @@ export function buildProgram(context: Context): Command {
 export async function runCli(argv: readonly string[], io: Io = processIo()): Promise<number> {
   const output = new Output(io);
   try {
-    await buildProgram({ io, output }).parseAsync([...argv], { from: 'user' });
+    await buildProgram({ io, output, json: argv.includes('--json') }).parseAsync([...argv], { from: 'user' });
     return EXIT.ok;
   } catch (error) {
     // Commander has said what was wrong; help and version are no error.
@@ -44,6 +44,7 @@ function adopt(command: Command, context: Context): void {
   command.exitOverride().configureOutput({
     writeOut: (text) => void context.io.stdout.write(text),
     writeErr: (text) => void context.io.stderr.write(neutraliseLines(text)),
+    outputError: (text, write) => write(context.json ? formatUsageError(text) : text),
     getOutHelpWidth: () => 100,
     getErrHelpWidth: () => 100,
   });
@@ -62,7 +63,12 @@ function describeError(error: unknown): Record<string, unknown> {
   return { code, detail: message, pointer, log, index };
 }
 
-function formatError(error: unknown): string {
+/** Commander's own sentence, in the form of every other error. */
+const formatUsageError = (text: string): string =>
+  `${formatJson({ error: { code: 'usage', detail: text.replace(/^error: /, '').trim() } })}\n`;
+
+/** What a person reads of whatever a command threw. */
+export function formatError(error: unknown): string {
   if (exitCodeOf(error) === EXIT.internal && error instanceof Error) {
     return neutraliseLines(`keelson: a bug: ${error.stack ?? error.message}`);
   }

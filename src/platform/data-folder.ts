@@ -8,21 +8,35 @@ import { KeelsonError } from '../core/error.js';
 /** The folder of the program itself: the checkout, or the installed package. The same from src/ and from dist/. */
 export const PROGRAM_FOLDER = fileURLToPath(new URL('../..', import.meta.url));
 
-/** Where keys and the embedded database lie unless KEELSON_DATA says otherwise. */
+/**
+ * Where keys and the embedded database lie unless KEELSON_DATA says otherwise.
+ *
+ * @throws KeelsonError `invalid_config`: this user has no home.
+ */
 export function defaultDataFolder(): string {
   if (process.getuid?.() === 0) return '/var/lib/keelson';
-  if (process.platform === 'darwin') return join(homedir(), 'Library', 'Application Support', 'keelson');
+  if (process.platform === 'darwin') return join(homeFolder(), 'Library', 'Application Support', 'keelson');
   const xdg = process.env.XDG_DATA_HOME;
-  return join(xdg && isAbsolute(xdg) ? xdg : join(homedir(), '.local', 'share'), 'keelson');
+  return join(xdg && isAbsolute(xdg) ? xdg : join(homeFolder(), '.local', 'share'), 'keelson');
+}
+
+/** HOME, else what the system knows of this user: nothing, for a number without a name. */
+function homeFolder(): string {
+  try {
+    return homedir();
+  } catch (error) {
+    throw new KeelsonError('invalid_config', 'this user has no home folder: set KEELSON_DATA', { cause: error });
+  }
 }
 
 /**
  * Makes the data folder and answers its real, absolute path.
  *
+ * @param make false: it must be there
  * @throws KeelsonError `invalid_config`: it lies inside the program's folder, where `git clean` or an update would take the keys along; or
  * it can't be made.
  */
-export async function openDataFolder(path: string = defaultDataFolder()): Promise<string> {
+export async function openDataFolder(path: string = defaultDataFolder(), make = true): Promise<string> {
   const folder = resolve(path);
   // Looked at before it is made, through the nearest folder that exists: nothing is left behind by a refusal.
   if (isInside(realPath(folder), realpathSync(PROGRAM_FOLDER))) {
@@ -32,7 +46,7 @@ export async function openDataFolder(path: string = defaultDataFolder()): Promis
     );
   }
   try {
-    await mkdir(folder, { recursive: true, mode: 0o700 });
+    if (make) await mkdir(folder, { recursive: true, mode: 0o700 });
     if (!(await stat(folder)).isDirectory()) throw new Error('not a folder');
   } catch (error) {
     throw new KeelsonError('invalid_config', `KEELSON_DATA: cannot use ${folder}: ${(error as Error).message}`, {

@@ -119,7 +119,7 @@ const NETWORK = new Set([
   'EHOSTUNREACH',
 ]);
 const DRIVER =
-  /^(Connection terminated|timeout exceeded when trying to connect|Client has encountered a connection error|Client was closed)/;
+  /^(Connection terminated|timeout exceeded when trying to connect|timeout expired|Client has encountered a connection error|Client was closed)/;
 
 /**
  * What a driver's error means to a caller: `database_unavailable` when the database or the way to it is the trouble

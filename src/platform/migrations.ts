@@ -17,6 +17,7 @@ export interface MigrateOptions {
   readonly url: string;
   /** Given to `keelson_writer` if this makes it. */
   readonly writerPassword?: string;
+  readonly connectTimeoutMs?: number;
   readonly log?: (message: string) => void;
 }
 
@@ -27,7 +28,11 @@ export interface MigrateOptions {
  * @throws KeelsonError `database_unavailable`, `database_too_old` (Postgres itself), `database_too_new`, `invalid_config`.
  */
 export async function migrate(options: MigrateOptions): Promise<string[]> {
-  const client = new pg.Client({ connectionString: options.url, application_name: 'keelson-migrate' });
+  const client = new pg.Client({
+    connectionString: options.url,
+    application_name: 'keelson-migrate',
+    connectionTimeoutMillis: options.connectTimeoutMs ?? 0,
+  });
   client.on('error', () => undefined); // the statement under way rejects with it
   try {
     await client.connect();

@@ -1,4 +1,7 @@
+import { existsSync } from 'node:fs';
+import { join } from 'node:path';
 import pg from 'pg';
+import { KeelsonError } from '../core/error.js';
 import { openDataFolder } from './data-folder.js';
 import { findLockHolder, lockDataFolder } from './data-lock.js';
 import { databaseError, databaseTypes, openDatabase, type Database } from './database.js';
@@ -27,7 +30,10 @@ export interface StorageOptions {
   readonly settings: PlatformSettings;
   readonly logger: Logger;
   readonly applicationName: string;
-  /** Go through the embedded server of a running process, if there is one, instead of refusing. For commands beside the service. */
+  /**
+   * For commands beside the service: go through the embedded server of a running process, if there is one, instead of refusing; make
+   * no data where there is none, and leave the schema of a database that others use as it is.
+   */
   readonly attach?: boolean;
 }
 
@@ -47,7 +53,7 @@ interface Place {
  */
 export async function openStorage(options: StorageOptions): Promise<Storage> {
   const { settings, logger } = options;
-  const dataFolder = await openDataFolder(settings.KEELSON_DATA);
+  const dataFolder = await openDataFolder(settings.KEELSON_DATA, options.attach !== true);
   const place = await openPlace(dataFolder, options);
   const pools: Database[] = [];
   const openPool = (poolSize: number): Database => {
@@ -72,7 +78,7 @@ export async function openStorage(options: StorageOptions): Promise<Storage> {
     await Promise.all(pools.map((pool) => pool.close())).finally(place.stop);
   };
   try {
-    await prepare(place, logger);
+    await prepare(place, logger, settings.KEELSON_DATABASE_CONNECT_TIMEOUT_MS);
   } catch (error) {
     await close();
     throw error;
@@ -93,7 +99,7 @@ async function openPlace(dataFolder: string, { settings, attach }: StorageOption
   if (settings.KEELSON_DATABASE_URL !== undefined) {
     return {
       databaseUrl: settings.KEELSON_DATABASE_URL,
-      migrationUrl: settings.KEELSON_MIGRATION_URL,
+      migrationUrl: attach ? undefined : settings.KEELSON_MIGRATION_URL,
       writerPassword: readWriterPassword(settings.KEELSON_DATABASE_URL),
       ended: never,
       stop: async () => undefined,
@@ -109,6 +115,12 @@ async function openPlace(dataFolder: string, { settings, attach }: StorageOption
       stop: async () => undefined,
     };
   }
+  if (attach && !existsSync(join(dataFolder, 'postgres.json'))) {
+    throw new KeelsonError(
+      'invalid_config',
+      `there is no embedded database in ${dataFolder}: set KEELSON_DATA or KEELSON_DATABASE_URL as the service has them`,
+    );
+  }
   const lock = await lockDataFolder(dataFolder);
   try {
     const server = await startEmbeddedPostgres({ dataFolder });
@@ -120,16 +132,21 @@ async function openPlace(dataFolder: string, { settings, attach }: StorageOption
 }
 
 /** With a migration role the schema is brought up to date; without, it is checked. */
-async function prepare(place: Place, logger: Logger): Promise<void> {
+async function prepare(place: Place, logger: Logger, connectTimeoutMs: number): Promise<void> {
   if (place.migrationUrl !== undefined) {
     const run = await migrate({
       url: place.migrationUrl,
+      connectTimeoutMs,
       ...(place.writerPassword !== undefined && { writerPassword: place.writerPassword }),
       log: (message) => logger.warn(message),
     });
     if (run.length > 0) logger.info({ migrations: run }, 'database schema brought up to date');
   }
-  const client = new pg.Client({ connectionString: place.databaseUrl, types: databaseTypes });
+  const client = new pg.Client({
+    connectionString: place.databaseUrl,
+    types: databaseTypes,
+    connectionTimeoutMillis: connectTimeoutMs,
+  });
   client.on('error', () => undefined); // the statement under way rejects with it
   try {
     await client.connect();

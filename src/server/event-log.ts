@@ -5,8 +5,9 @@ import { KeelsonError } from '../core/error.js';
 import type { KafkaConnection } from '../eventlog/kafka/client.js';
 import { openKafkaEventLog } from '../eventlog/kafka/event-log.js';
 import type { EventLog } from '../eventlog/port.js';
-import { openCheckpointFile, readCheckpointFile } from '../eventlog/postgres/checkpoint-file.js';
+import { openCheckpointFile, readCheckpointFile, type CheckpointFile } from '../eventlog/postgres/checkpoint-file.js';
 import { openPostgresEventLog } from '../eventlog/postgres/event-log.js';
+import { lockDataFolder } from '../platform/data-lock.js';
 import type { Logger } from '../platform/logger.js';
 import type { Storage } from '../platform/storage.js';
 
@@ -24,7 +25,7 @@ export interface OpenedEventLog {
  * folder, outside the database's.
  *
  * @param readOnly for a command beside a running server: nothing may be appended or remembered.
- * @throws KeelsonError `event_log_misconfigured`, `event_log_unavailable`, `invalid_config`, `tampered`.
+ * @throws KeelsonError `event_log_misconfigured`, `event_log_unavailable`, `invalid_config`, `tampered`, `already_running`.
  */
 export async function openEventLog(
   config: Config,
@@ -54,11 +55,39 @@ export async function openEventLog(
     });
     return { eventLog, close: () => eventLog.close() };
   }
-  const memory = join(storage.dataFolder, 'checkpoints');
-  const checkpoints = await (readOnly ? readCheckpointFile(memory) : openCheckpointFile(memory));
   const { pool } = storage.openPool(POOL_SIZE);
-  const eventLog = await openPostgresEventLog({ ...shared, pool, checkpoints, keep: config.KEELSON_EVENTLOG_KEEP });
-  return { eventLog, close: () => eventLog.close().finally(() => checkpoints.close()) };
+  const memory = await openMemory(storage, readOnly);
+  try {
+    const { checkpoints, close } = memory;
+    const eventLog = await openPostgresEventLog({ ...shared, pool, checkpoints, keep: config.KEELSON_EVENTLOG_KEEP });
+    return { eventLog, close: () => eventLog.close().finally(close) };
+  } catch (error) {
+    await memory.close();
+    throw error;
+  }
+}
+
+/**
+ * The memory of checkpoints in the data folder. Its file is one process's: where the folder is not locked for an embedded database
+ * already, it is locked for the file.
+ */
+async function openMemory(
+  storage: Storage,
+  readOnly: boolean,
+): Promise<{ checkpoints: CheckpointFile; close: () => Promise<void> }> {
+  const path = join(storage.dataFolder, 'checkpoints');
+  if (readOnly) {
+    const checkpoints = await readCheckpointFile(path);
+    return { checkpoints, close: () => checkpoints.close() };
+  }
+  const lock = storage.embedded ? undefined : await lockDataFolder(storage.dataFolder);
+  try {
+    const checkpoints = await openCheckpointFile(path);
+    return { checkpoints, close: () => checkpoints.close().finally(() => lock?.release()) };
+  } catch (error) {
+    await lock?.release();
+    throw error;
+  }
 }
 
 function readTls(config: Config): boolean | { ca: string } {

@@ -1,8 +1,9 @@
 import type { Config } from '../config.js';
 import { builtInSchemas, type SchemaRegistry } from '../events/index.js';
+import { KeelsonError } from '../core/error.js';
 import { systemClock, type Clock } from '../platform/clock.js';
 import type { Database } from '../platform/database.js';
-import { openInstallation, type Installation } from '../platform/installation.js';
+import { openInstallation, readInstallation, type Installation } from '../platform/installation.js';
 import type { Keyring } from '../platform/keyring.js';
 import type { Logger } from '../platform/logger.js';
 import { openStorage, type Storage } from '../platform/storage.js';
@@ -38,6 +39,9 @@ export async function openFoundation(config: Config, options: FoundationOptions)
   const storage = await openStorage({ settings: config, ...options });
   const { database } = storage;
   try {
+    if (options.attach && (await readInstallation(database)) === undefined) {
+      throw new KeelsonError('invalid_config', 'this database holds no ledger yet: start the service first');
+    }
     const { installation, keyring } = await openInstallation({
       database,
       dataFolder: storage.dataFolder,

@@ -6,7 +6,8 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { PassThrough, Readable, Writable } from 'node:stream';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
-import { runCli } from '../../src/cli/index.js';
+import { exitCodeOf } from '../../src/cli/exit.js';
+import { formatError, runCli } from '../../src/cli/index.js';
 
 interface Reply {
   status?: number;
@@ -79,6 +80,13 @@ describe('exit codes', () => {
     [2, ['verify', './tiles']],
     [2, ['get', 'nonsense', '7']],
     [2, ['tokens', 'list', '--token-file', '/nowhere/at/all']],
+    [2, ['keys', '--url', 'nonsense']],
+    [2, ['keys', '--url', '']],
+    [2, ['keys', '--url', 'ftp://keelson.company.com']],
+    [2, ['tokens', 'list', '--token', 'two\nlines']],
+    [2, ['tokens', 'list', '--token', '']],
+    [2, ['fsck']],
+    [2, ['rebuild', 'search']],
     [3, ['tokens', 'list', '--url', 'http://127.0.0.1:1']],
   ])('%i for %j', async (code, args) => {
     expect((await run(args)).code).toBe(code);
@@ -99,6 +107,33 @@ describe('exit codes', () => {
     expect(ran.stderr).not.toContain('\u001b');
     const { error } = JSON.parse((await run(['search', '--json'])).stderr) as { error: { code: string } };
     expect(error.code).toBe(name);
+  });
+});
+
+describe('what is wrong with a command line', () => {
+  it('is told as JSON, too, where that was asked for', async () => {
+    for (const args of [['nonsense'], ['search', '--nonsense'], ['verify'], ['publish', '--batch', '0']]) {
+      const { code, stdout, stderr } = await run([...args, '--json']);
+      expect([code, stdout]).toEqual([2, '']);
+      const { error } = JSON.parse(stderr) as { error: { code: string; detail: string } };
+      expect(error.code).toBe('usage');
+      expect(error.detail).toMatch(/^[a-z][^\n]*$/);
+    }
+  });
+
+  it('a file that can’t be used is for the user to mend, not a bug', async () => {
+    const error: unknown = await readFile(join(folder, 'nowhere')).catch((thrown: unknown) => thrown);
+    expect(exitCodeOf(error)).toBe(2);
+    expect(exitCodeOf(new Error('whatever'))).toBe(70);
+    expect(formatError(error)).toMatch(/^keelson: ENOENT: [^\n]*$/);
+  });
+
+  it('nothing is made where a command beside the service looks for it', async () => {
+    const nowhere = join(folder, 'nowhere');
+    for (const command of [['fsck'], ['rebuild', 'search']]) {
+      expect((await run(command, { env: { KEELSON_DATA: nowhere, KEELSON_URL: '' } })).code).toBe(2);
+    }
+    await expect(stat(nowhere)).rejects.toMatchObject({ code: 'ENOENT' });
   });
 });
 

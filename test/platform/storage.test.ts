@@ -1,4 +1,6 @@
-import { mkdtemp, rm } from 'node:fs/promises';
+import { once } from 'node:events';
+import { mkdtemp, readdir, rm } from 'node:fs/promises';
+import { createServer, type AddressInfo } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import pino from 'pino';
@@ -55,5 +57,29 @@ describe('storage', () => {
   test('an unreachable database is unavailable', async () => {
     const url = 'postgresql://keelson_writer:x@127.0.0.1:1/keelson';
     await expect(open({ KEELSON_DATABASE_URL: url })).rejects.toMatchObject({ code: 'database_unavailable' });
+  });
+
+  test('a database that says nothing is unavailable, soon', async () => {
+    const silent = createServer().listen(0, '127.0.0.1');
+    await once(silent, 'listening');
+    const url = `postgresql://keelson_writer:x@127.0.0.1:${(silent.address() as AddressInfo).port}/keelson`;
+    const environment = { KEELSON_DATABASE_URL: url, KEELSON_DATABASE_CONNECT_TIMEOUT_MS: '200' };
+    await expect(open(environment)).rejects.toMatchObject({ code: 'database_unavailable' });
+    await expect(open({ ...environment, KEELSON_MIGRATION_URL: url })).rejects.toMatchObject({
+      code: 'database_unavailable',
+    });
+    silent.close();
+  });
+
+  test('commands beside the service make no data where there is none, and migrate no database of others', async () => {
+    await expect(open({}, true)).rejects.toMatchObject({ code: 'invalid_config' });
+    await expect(open({ KEELSON_DATA: join(dataFolder, 'nowhere') }, true)).rejects.toMatchObject({
+      code: 'invalid_config',
+    });
+    const { url, adminUrl, drop } = await createDatabase({ migrated: false });
+    const environment = { KEELSON_DATABASE_URL: url, KEELSON_MIGRATION_URL: adminUrl };
+    await expect(open(environment, true)).rejects.toMatchObject({ code: 'database_too_old' });
+    await drop();
+    expect(await readdir(dataFolder)).toEqual([]);
   });
 });

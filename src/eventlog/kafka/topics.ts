@@ -83,7 +83,11 @@ export async function prepareTopics(
         checkSetting(plan, setting, found.get(plan.name)?.get(setting.name));
   } catch (error) {
     if (error instanceof KeelsonError) throw error;
-    throw new KeelsonError('event_log_unavailable', 'Kafka: the topics can not be looked at', { cause: error });
+    throw new KeelsonError(
+      'event_log_unavailable',
+      `Kafka: the topics can not be looked at: ${(error as Error).message}`,
+      { cause: error },
+    );
   } finally {
     await admin.disconnect().catch(() => undefined);
   }
