@@ -23,8 +23,14 @@ const STALE_MS = 60000;
 const say = (text) => process.stderr.write(`keelson: ${text}\n`);
 
 class Refusal extends Error {}
+/** A signal that came while npm or the compiler ran. */
+class Interruption extends Error {}
 
 main(process.argv.slice(2)).catch((error) => {
+  if (error instanceof Interruption) {
+    process.kill(process.pid, error.message);
+    return;
+  }
   say(error instanceof Refusal ? error.message : error.stack);
   process.exit(1);
 });
@@ -51,6 +57,7 @@ function requireNode(version) {
 /** Installs and compiles where needed, one process at a time. */
 async function prepare() {
   if (isInstalled() && isBuilt()) return;
+  requireWritable();
   fs.mkdirSync(dist, { recursive: true });
   const release = await takeLock(path.join(dist, '.lock'));
   try {
@@ -58,6 +65,18 @@ async function prepare() {
     if (!isBuilt()) await build();
   } finally {
     release();
+  }
+}
+
+/** Whoever may only read a checkout can run it once its owner has. */
+function requireWritable() {
+  try {
+    fs.accessSync(root, fs.constants.W_OK);
+  } catch (error) {
+    throw new Refusal(
+      `${root} is not installed and compiled yet, and this user can't write there (${error.code}): ` +
+        'run npm start, or npm run keelson -- --version, once as its owner; or take a clone of your own',
+    );
   }
 }
 
@@ -73,7 +92,12 @@ function lockHash() {
 function isInstalled() {
   if (readText(stampFile) === lockHash()) return true;
   if (!matchesLock()) return false;
-  fs.writeFileSync(stampFile, lockHash()); // somebody ran npm ci by hand
+  // Somebody ran npm ci by hand. Who may not write it down looks again at every start.
+  try {
+    fs.writeFileSync(stampFile, lockHash());
+  } catch (error) {
+    if (['EACCES', 'EPERM', 'EROFS'].indexOf(error.code) < 0) throw error;
+  }
   return true;
 }
 
@@ -205,12 +229,27 @@ function readText(file) {
   }
 }
 
-/** Runs a program to its end; resolves with its exit code, its signal, or why it could not be started. */
+/**
+ * Runs a program to its end; resolves with its exit code, its signal, or why it could not be started. A signal to us is one to it, and
+ * is waited out: a half-done npm ci must not go on beside the next start's.
+ */
 function run(command, args) {
-  return new Promise((resolve) => {
+  const signals = ['SIGINT', 'SIGTERM', 'SIGHUP'];
+  return new Promise((resolve, reject) => {
     const child = spawn(command, args, { cwd: root, stdio: ['ignore', 2, 2] });
-    child.once('error', (error) => resolve(error.code));
-    child.once('exit', (code, signal) => resolve(signal || code));
+    let interruption;
+    const pass = (signal) => {
+      interruption = new Interruption(signal);
+      child.kill(signal);
+    };
+    for (const signal of signals) process.on(signal, pass);
+    const end = (result) => {
+      for (const signal of signals) process.removeListener(signal, pass);
+      if (interruption) reject(interruption);
+      else resolve(result);
+    };
+    child.once('error', (error) => end(error.code));
+    child.once('exit', (code, signal) => end(signal || code));
   });
 }
 

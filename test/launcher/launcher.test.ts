@@ -65,9 +65,14 @@ function launch(
   args: readonly string[] = [],
   env: Record<string, string> = {},
   node: readonly string[] = [],
+  account: { uid?: number; gid?: number } = {},
 ): Promise<Ended> {
   return new Promise((resolve) => {
-    const options = { cwd: folder, env: { PATH: process.env['PATH'], npm_execpath: at('bin', 'npm-cli.mjs'), ...env } };
+    const options = {
+      cwd: folder,
+      env: { PATH: process.env['PATH'], npm_execpath: at('bin', 'npm-cli.mjs'), ...env },
+      ...account,
+    };
     const child = execFile(process.execPath, [...node, at('launch.mjs'), ...args], options, (_error, stdout, stderr) =>
       resolve({ code: child.exitCode ?? -1, stdout, stderr }),
     );
@@ -149,6 +154,42 @@ describe('the launcher', () => {
     await utimes(at('dist', '.lock'), 0, 0);
     await writeFile(at('src', 'main.ts'), '// three');
     expect((await launch()).code).toBe(0);
+  });
+
+  test('a signal ends npm first, then the launcher, and leaves the next start alone', async () => {
+    const env = { PATH: process.env['PATH'], npm_execpath: at('bin', 'npm-cli.mjs') };
+    for (const signal of ['SIGTERM', 'SIGINT'] as const) {
+      await clear();
+      const child = spawn(process.execPath, [at('launch.mjs')], { cwd: folder, env, stdio: 'ignore' });
+      const ended = new Promise((resolve) => child.once('exit', (_code, by) => resolve(by)));
+      while (!(await calls()).length) await sleep(20);
+      child.kill(signal);
+      expect(await ended).toBe(signal);
+      // npm is gone, in the middle of its work; so is the lock.
+      await expect(stat(at('node_modules'))).rejects.toMatchObject({ code: 'ENOENT' });
+      await expect(stat(at('dist', '.lock'))).rejects.toMatchObject({ code: 'ENOENT' });
+      await rm(at('installing'), { force: true });
+    }
+    await clear();
+    expect((await launch()).code).toBe(0);
+    expect(await calls()).toEqual([expect.stringMatching(/^ci /), 'tsc']);
+  });
+
+  test('a checkout that may only be read is refused until its owner has built it, and runs then', async () => {
+    const reader = process.getuid?.() === 0 ? { uid: 65_534, gid: 65_534 } : {};
+    const read = (): Promise<Ended> => launch([], {}, [], reader);
+    await chmod(folder, 0o555);
+    expect(await read()).toMatchObject({ code: 1, stderr: expect.stringContaining('as its owner') as string });
+    await chmod(folder, 0o755);
+    await launch();
+    await rm(at('node_modules', '.keelson-installed'));
+    await writeFile(
+      at('node_modules', '.package-lock.json'),
+      JSON.stringify({ packages: { 'node_modules/typescript': { version: '6.0.3' } } }),
+    );
+    for (const closed of [folder, at('node_modules'), at('dist')]) await chmod(closed, 0o555);
+    expect(await read()).toMatchObject({ code: 0, stderr: '' });
+    for (const closed of [folder, at('node_modules'), at('dist')]) await chmod(closed, 0o755);
   });
 
   test('says what is wrong: npm failed, npm is missing, sources that do not compile', async () => {
