@@ -42,7 +42,7 @@ export function parseFact(bytes: Uint8Array, at = 0): Fact | undefined {
   const hasCutoff = (flags & HAS_CUTOFF) !== 0;
   if (!hasCutoff && cutoffUs !== 0) return undefined;
   return {
-    key: bytes.slice(at, at + KEY_BYTES),
+    key: new Uint8Array(bytes.subarray(at, at + KEY_BYTES)),
     blocked: (flags & BLOCKED) !== 0,
     cutoffUs: hasCutoff ? cutoffUs : undefined,
   };

@@ -31,7 +31,7 @@ export class RevocationTable implements FactSource {
   /** An empty table, at term 0. @param canaryKey of `deriveCanaryKey`. */
   constructor(hasher: Hasher, canaryKey: Uint8Array) {
     this.facts = new FactTable(hasher);
-    this.#canary = canaryKey.slice();
+    this.#canary = new Uint8Array(canaryKey);
   }
 
   /** The greatest term seen. */

@@ -1,6 +1,6 @@
 /** From what is known of a token to the keys it descends from: the one mapping that server, check API and guards use. */
 import type { Hasher } from '../core/hasher.js';
-import { deriveKey, type KeyType } from './keys.js';
+import { makeKeyDeriver, type KeyType } from './keys.js';
 
 /** Somebody or something as an issuer knows it. */
 export interface Named {
@@ -43,13 +43,14 @@ export interface TokenFacts {
  * Of what an issuer may or may not be named for (client, session, grant) both keys are derived, with and without it.
  */
 export function keysOfToken(hasher: Hasher, guardKey: Uint8Array, facts: TokenFacts): Uint8Array[] {
+  const derive = makeKeyDeriver(hasher, guardKey);
   const keys: Uint8Array[] = [];
   const seen = new Set<string>();
   const add = (type: KeyType, issuer: string, ...values: string[]): void => {
     const name = JSON.stringify([type, issuer, ...values]);
     if (seen.has(name)) return;
     seen.add(name);
-    keys.push(deriveKey(hasher, guardKey, type, issuer, ...values));
+    keys.push(derive(type, issuer, ...values));
   };
   const issuer = facts.issuer ?? '';
   const addEither = (type: KeyType, value: string): void => {
