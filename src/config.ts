@@ -11,6 +11,7 @@ import { intakeSettings, uploadMemoryBytes } from './intake/settings.js';
 import { ledgerSettings } from './ledger/settings.js';
 import { describe, readEnvironment } from './platform/environment.js';
 import { platformSettings } from './platform/settings.js';
+import { revocationSettings } from './revocation/settings.js';
 import { searchSettings } from './search/settings.js';
 import { vaultSettings } from './vault/settings.js';
 
@@ -24,6 +25,7 @@ export const SETTINGS = [
   ['Event log', eventlogSettings],
   ['Ledger', ledgerSettings],
   ['Search', searchSettings],
+  ['Revocation', revocationSettings],
 ] as const;
 
 const configSchema = Type.Object({
@@ -35,6 +37,7 @@ const configSchema = Type.Object({
   ...eventlogSettings.properties,
   ...ledgerSettings.properties,
   ...searchSettings.properties,
+  ...revocationSettings.properties,
 });
 
 export type Config = Readonly<Static<typeof configSchema>>;

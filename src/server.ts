@@ -20,6 +20,8 @@ import { openHttp } from './server/http.js';
 import { openIntake } from './server/intake.js';
 import { openLedger } from './server/ledger.js';
 import { listen } from './server/listen.js';
+import { ALONE } from './server/alone.js';
+import { openRevocation } from './server/revocation.js';
 
 export interface Server {
   /** Resolves when it takes requests. @throws KeelsonError what kept it from that; everything is stopped again. */
@@ -103,6 +105,9 @@ async function open(
 
   const access = new Access({ database, clock, settings: config });
   closing.add(() => access.touch());
+  closing.add(
+    openRevocation({ foundation, ledger, intake: intake.intake, access, identity: ALONE, readiness, metrics }),
+  );
   const http = await openHttp({ foundation, access, ledger, intake: intake.intake, readiness, metrics });
   closing.add(() => http.close());
   const adminTokenFile = join(storage.dataFolder, 'admin.token');

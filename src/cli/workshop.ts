@@ -10,6 +10,7 @@ import { Closing } from '../server/closing.js';
 import { openEventLog } from '../server/event-log.js';
 import { openFoundation, type Foundation } from '../server/foundation.js';
 import { describeLogRecords, makeLedgerParts, makeSearchProjection } from '../server/ledger.js';
+import { makeRevocationProjection } from '../server/revocation.js';
 import type { Context } from './command.js';
 import { CommandError, EXIT } from './exit.js';
 
@@ -58,7 +59,9 @@ export async function openInspection(
       kinds: describeLogRecords(schemas),
       publicKey: keyring.signer.publicKey,
       ...(opened === undefined ? {} : { eventLog: opened.eventLog }),
-      ...(scratch === undefined ? {} : { scratch, projections: [makeSearchProjection(foundation)] }),
+      ...(scratch === undefined
+        ? {}
+        : { scratch, projections: [makeSearchProjection(foundation), makeRevocationProjection(foundation)] }),
     };
     return { run: (onProgress) => fsck({ ...options, onProgress }), close: () => closing.close() };
   } catch (error) {

@@ -55,7 +55,11 @@ export interface Descendants {
   readonly grants: readonly Named[];
   readonly sessions: readonly Named[];
   readonly delegations: readonly string[];
-  /** Not expired as far as is known. */
+  /** An agent by the other names that its registration gives it. */
+  readonly agents: readonly string[];
+  /** Clients that only these agents use. */
+  readonly clients: readonly Named[];
+  /** Living ones that do not name an origin: they name one of the above, or nothing of it. */
   readonly tokens: readonly SeenToken[];
 }
 
@@ -66,10 +70,15 @@ export interface Reach {
   readonly environments: readonly string[];
   /** Enforcement points that have seen one of the tokens. */
   readonly points: readonly string[];
+  readonly sessionCount: number;
+  readonly delegationCount: number;
+  readonly tokenCount: number;
   readonly lastUsedAtUs: bigint | null;
 }
 
 export interface IdentityPort {
+  /** Whether this process holds the graph; elsewhere the questions below are refused with `not_ready`. */
+  readonly isHere: boolean;
   /** By log path, how many entries the answers are complete to. */
   positions(): Positions | Promise<Positions>;
   /** Resolves when lifecycle is folded to `size` entries, or after `timeoutMs`: answers whether it is. */
@@ -78,10 +87,13 @@ export interface IdentityPort {
   aliasesOf(subject: string): Human | Promise<Human>;
   /** What these pseudonyms own, not retired. */
   ownedBy(subjects: readonly string[]): readonly Owned[] | Promise<readonly Owned[]>;
-  /** What stems from an origin: of a person their grants, the delegations they gave with their children, sessions, and tokens of all these. */
-  descendantsOf(origin: Origin): Descendants | Promise<Descendants>;
-  /** For a dry run. */
-  reachOf(origin: Origin): Reach | Promise<Reach>;
+  /**
+   * What stems from origins: of a person their grants, the delegations they gave with their children, sessions, and tokens of all these;
+   * not what they own, which is an origin of its own.
+   */
+  descendantsOf(origins: readonly Origin[]): Descendants | Promise<Descendants>;
+  /** For a dry run; with what the persons own. */
+  reachOf(origins: readonly Origin[]): Reach | Promise<Reach>;
   /**
    * The persons to whom something was attached (token, session, grant, agent, delegation, alias) after `mark`; undefined `mark`: none, only
    * where to begin. A mark that is not known any more answers `all`.

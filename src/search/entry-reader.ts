@@ -6,7 +6,7 @@ import type { SchemaRegistry } from '../events/registry.js';
 import type { EventSchema } from '../events/schema.js';
 import { equalBytes } from './byte-hash.js';
 import { RecordFacts } from './record-facts.js';
-import { learnFrom } from './schemas.js';
+import { learnFrom } from '../ledger/schemas.js';
 import { compileShape, type Shape } from './shape.js';
 import { Skimmer } from './skimmer.js';
 

@@ -3,7 +3,7 @@ import type { Projection } from '../ledger/projection.js';
 import type { Database } from '../platform/database.js';
 import { compareSearch } from './compare.js';
 import { EntryReader } from './entry-reader.js';
-import { learnSchemas } from './schemas.js';
+import { learnSchemas } from '../ledger/schemas.js';
 import { readOpenPart, SearchFold } from './fold.js';
 import { Housekeeper } from './housekeeping.js';
 import { Dictionary } from './names.js';

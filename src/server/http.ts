@@ -11,9 +11,11 @@ import { registerQuarantine } from '../intake/quarantine-routes.js';
 import { registerIntake } from '../intake/routes.js';
 import { registerLedger } from '../ledger/routes.js';
 import { nodeHasher } from '../platform/hasher.js';
+import { registerRevocation } from '../revocation/routes.js';
 import { registerSearch } from '../search/routes.js';
 import type { Foundation } from './foundation.js';
 import type { LedgerParts } from './ledger.js';
+import { revocationMaterial } from './revocation.js';
 import { VERSION } from './version.js';
 
 export interface HttpParts {
@@ -58,6 +60,13 @@ export async function openHttp({ foundation, access, ledger, intake, readiness, 
     views: ledger.views,
     cursors,
     clock,
+  });
+  registerRevocation(http, {
+    database,
+    material: revocationMaterial(foundation),
+    clock,
+    cursors,
+    skewMs: config.KEELSON_REVOCATION_SKEW_MS,
   });
   return http;
 }

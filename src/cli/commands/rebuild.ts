@@ -4,7 +4,7 @@ import { createCommand, formatJson, withExamples, type Context, type JsonOption 
 /** `keelson rebuild`: beside a running server, or without one. */
 export function createRebuild(context: Context): Command {
   const command = createCommand('rebuild', 'empty a projection, so that the server folds it anew from the ledger')
-    .addArgument(new Argument('<projection>', 'which one').choices(['search']))
+    .addArgument(new Argument('<projection>', 'which one').choices(['search', 'revocation']))
     .addHelpText(
       'after',
       '\nRuns where the server runs, with its settings; finds the embedded database by KEELSON_DATA.',
@@ -13,14 +13,16 @@ export function createRebuild(context: Context): Command {
       const { openWorkshop } = await import('../workshop.js');
       const { rebuildProjection } = await import('../../ledger/projection-runner.js');
       const { makeSearchProjection } = await import('../../server/ledger.js');
+      const { makeRevocationProjection } = await import('../../server/revocation.js');
       const foundation = await openWorkshop(context);
       try {
-        await rebuildProjection(foundation.database, makeSearchProjection(foundation));
+        const make = name === 'search' ? makeSearchProjection : makeRevocationProjection;
+        await rebuildProjection(foundation.database, make(foundation));
       } finally {
         await foundation.close();
       }
       if (options.json) await context.output.line(formatJson({ projection: name, emptied: true }));
       else context.output.note(`${name} is empty; the server folds it anew, answers tell how far it is`);
     });
-  return withExamples(command, ['keelson rebuild search']);
+  return withExamples(command, ['keelson rebuild search', 'keelson rebuild revocation']);
 }

@@ -2,7 +2,7 @@ import type { PoolClient } from 'pg';
 import { parseEntry } from '../core/entry.js';
 import { decodeRecord } from '../events/record.js';
 import { builtInSchemas, type SchemaRegistry } from '../events/registry.js';
-import { entriesOf, readPages } from '../ledger/page-reader.js';
+import { entriesOf, readPages } from './page-reader.js';
 
 /**
  * The schemas this build comes with, and those that another version of it wrote into the logs (`log.schema`): a fold that goes on in

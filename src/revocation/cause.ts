@@ -1,0 +1,102 @@
+/** A cause: what somebody said that makes access end, or come back; and how far it has got. Times are microseconds since 1970 UTC. */
+import type { KeyType } from '../protocol/keys.js';
+
+export type CauseKind = 'leaver' | 'scope_loss' | 'mover' | 'reinstatement' | 'rehire' | 'request' | 'lift';
+
+/**
+ * - `pending`: to be ordered at once. `scheduled`: not before `dueUs`. `held`: waits for a second person, until `dueUs`.
+ * - `ordered`: its keys are in the table. `settled`: what it lifts is lifted.
+ * - `lifted`: another cause took the order back. `cancelled`, `denied`: never ordered. `refused`: could not be done, `code` says why.
+ */
+export type CauseState =
+  'pending' | 'scheduled' | 'held' | 'ordered' | 'settled' | 'lifted' | 'cancelled' | 'denied' | 'refused';
+
+/** What a key stands for; a held one ends with a new owner. */
+export type OrderKeyType = KeyType | 'agent_held' | 'client_held' | 'key';
+
+/** A key that an order holds. */
+export interface OrderKey {
+  readonly type: OrderKeyType;
+  readonly change: 'block' | 'cutoff';
+}
+
+export interface Target {
+  readonly type: string;
+  readonly issuer: string;
+  readonly value: string;
+}
+
+export interface Incomplete {
+  readonly reason: 'no_alias' | 'erased' | 'unnamed_tokens' | 'signalled_only' | 'behind';
+  readonly issuer?: string;
+  readonly count?: number;
+}
+
+/** How many left the source within an hour up to this one, and of how many that it ever named. */
+export interface Burst {
+  readonly leavers: number;
+  readonly population: number;
+}
+
+export interface Cause {
+  /** Of the order that follows from it, 32 hex digits: the name of the whole. */
+  readonly order: string;
+  readonly id: string;
+  readonly type: string;
+  readonly producer: string;
+  /** In the lifecycle log. */
+  readonly index: number;
+  readonly committedUs: number;
+  readonly kind: CauseKind;
+  /** The person it is about, a pseudonym in hex. */
+  readonly principal?: string;
+  /** Who did it. */
+  readonly actor?: string;
+  readonly successor?: string;
+  readonly groups: readonly string[];
+  readonly groupsAdded: readonly string[];
+  readonly target?: Target;
+  readonly effect: 'block' | 'cutoff';
+  readonly mode?: 'revoke' | 'hold' | 'transfer';
+  readonly security: boolean;
+  /** Of a request to lift. */
+  readonly orders: readonly string[];
+  /** What a dry run saw that led to this: its ETag. */
+  readonly world?: string;
+  readonly reasonCode?: string;
+  readonly sourceSystem?: string;
+  readonly burst?: Burst;
+
+  state: CauseState;
+  /** When it is to be ordered, or fires by itself. */
+  dueUs: number;
+  /** The effective time that was asked for, where it lay ahead. */
+  scheduledUs?: number;
+  heldUntilUs?: number;
+  firedUs?: number;
+  late?: boolean;
+  /** By whom a hold was let go or ended. */
+  decidedBy?: string;
+  /** Everybody it is about, as of the last part. */
+  subjects: readonly string[];
+  /** Committed records that followed from it. */
+  parts: number;
+  /** Its last part said that it was the last. */
+  complete: boolean;
+  incomplete: readonly Incomplete[];
+  orderedUs?: number;
+  /** The lifecycle entry that ordered it. */
+  orderedIndex?: number;
+  /** Why it was refused. */
+  code?: string;
+  /** The cause, by its order, that lifted, cancelled or replaced it. */
+  endedBy?: string;
+}
+
+/** What the processor has still to do something about. */
+export const isWaiting = ({ state }: Cause): boolean =>
+  state === 'pending' || state === 'scheduled' || state === 'held';
+
+/** Whether it makes people leavers, wholly or in part. */
+export const isLeave = ({ kind, principal, groups }: Cause): boolean =>
+  kind === 'leaver' || kind === 'scope_loss' || (kind === 'request' && principal !== undefined && groups.length === 0);

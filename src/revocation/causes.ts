@@ -1,0 +1,104 @@
+/** Reading causes and their orders, as the projection has them. */
+import type { Database } from '../platform/database.js';
+import { readPositions } from '../ledger/projection-runner.js';
+import type { Cause } from './cause.js';
+
+/** A cause as it is kept: without the members that have columns of their own. */
+type Doc = Omit<Cause, 'order' | 'index' | 'state' | 'kind' | 'producer' | 'dueUs' | 'subjects'>;
+
+interface Row {
+  readonly order_name: string;
+  readonly index: bigint;
+  readonly state: Cause['state'];
+  readonly kind: Cause['kind'];
+  readonly producer: string;
+  readonly due_us: bigint;
+  readonly subjects: string[];
+  readonly doc: Doc;
+}
+
+const COLUMNS = 'order_name, index, state, kind, producer, due_us, subjects, doc';
+
+export interface KeyCount {
+  readonly type: string;
+  readonly change: 'block' | 'cutoff';
+  readonly count: number;
+}
+
+export interface CauseFilter {
+  readonly state?: string;
+  readonly producer?: string;
+  /** A pseudonym in hex. */
+  readonly subject?: string;
+}
+
+export interface CausePage {
+  readonly causes: readonly Cause[];
+  readonly asOf: ReadonlyMap<string, bigint>;
+}
+
+export class Causes {
+  constructor(private readonly database: Database) {}
+
+  /** Newest first, those below `beforeIndex`. */
+  async list(
+    { state, producer, subject }: CauseFilter,
+    beforeIndex: bigint | undefined,
+    limit: number,
+  ): Promise<CausePage> {
+    return this.#read(async (tx) => {
+      const { rows } = await tx.query<Row>(
+        `select ${COLUMNS} from keelson.revocation_cause
+         where ($1::text is null or state = $1) and ($2::text is null or producer = $2)
+           and ($3::text is null or subjects @> array[$3]) and ($4::bigint is null or index < $4)
+         order by index desc limit $5`,
+        [state ?? null, producer ?? null, subject ?? null, beforeIndex ?? null, limit],
+      );
+      return { causes: rows.map(readRow), asOf: await readPositions(tx, 'revocation') };
+    });
+  }
+
+  /** One by the name of its order, or by the id of its event where that is one alone; with the keys that it holds. */
+  async find(name: string): Promise<{ cause: Cause; keys: readonly KeyCount[] } | undefined> {
+    return this.#read(async (tx) => {
+      const { rows } = await tx.query<Row>(
+        `select ${COLUMNS} from keelson.revocation_cause where order_name = $1
+         union all select ${COLUMNS} from keelson.revocation_cause where doc->>'id' = $1 and order_name <> $1 limit 2`,
+        [name],
+      );
+      const row = rows.find(({ order_name }) => order_name === name) ?? (rows.length === 1 ? rows[0] : undefined);
+      if (row === undefined) return undefined;
+      const keys = await tx.query<{ type: string; change: 'block' | 'cutoff'; count: bigint }>(
+        `select type, change, count(*) from keelson.revocation_key where order_name = $1 group by type, change order by type, change`,
+        [row.order_name],
+      );
+      return { cause: readRow(row), keys: keys.rows.map((one) => ({ ...one, count: Number(one.count) })) };
+    });
+  }
+
+  /** Causes that something should have happened to before `beforeUs`; and how many. */
+  async overdue(beforeUs: bigint): Promise<{ count: number; oldestUs: bigint | null; order: string | null }> {
+    const { rows } = await this.database.query<{ count: bigint; oldest: bigint | null; order_name: string | null }>(
+      `select count(*), min(due_us) as oldest, (array_agg(order_name order by due_us))[1] as order_name
+       from keelson.revocation_cause where state in ('pending', 'scheduled', 'held') and due_us < $1`,
+      [beforeUs],
+    );
+    const row = rows[0]!;
+    return { count: Number(row.count), oldestUs: row.oldest, order: row.order_name };
+  }
+
+  #read<T>(work: Parameters<typeof this.database.transaction<T>>[0]): Promise<T> {
+    return this.database.transaction(async (tx) => {
+      await tx.query('set transaction isolation level repeatable read, read only');
+      return work(tx);
+    });
+  }
+}
+
+const readRow = ({ order_name, index, due_us, doc, ...row }: Row): Cause => ({
+  ...doc,
+  ...row,
+  order: order_name,
+  index: Number(index),
+  dueUs: Number(due_us),
+});

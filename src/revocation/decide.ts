@@ -1,0 +1,157 @@
+/** Deciding about one cause, given its world. Pure. */
+import type { OwnEvent } from '../intake/encoder.js';
+import { isLeave, isWaiting, type Cause, type Incomplete, type OrderKey } from './cause.js';
+import { writeDecisions, writeRefused, type Decision, type KeyEntry, type Office } from './decision.js';
+import { lostKeys, regainedKeys, wantedKeys } from './order-keys.js';
+import type { RevocationState } from './state.js';
+import type { World } from './world.js';
+
+export interface Decided {
+  readonly events: readonly OwnEvent[];
+  /** False where it has to be looked at again: the world was behind, or another cause comes first. */
+  readonly isDone: boolean;
+}
+
+const LATER: Decided = { events: [], isDone: false };
+
+export function decide(office: Office, cause: Cause, world: World): Decided {
+  switch (cause.kind) {
+    case 'reinstatement':
+    case 'rehire':
+      return giveBack(office, cause, world);
+    case 'lift':
+      return liftNamed(office, cause);
+    case 'leaver':
+    case 'scope_loss':
+    case 'mover':
+    case 'request':
+      return orderKeys(office, cause, world);
+  }
+}
+
+/** Orders what a cause is to hold and does not yet, and lifts what it holds wrongly. */
+function orderKeys(office: Office, cause: Cause, world: World): Decided {
+  const { state, nowUs } = office;
+  const isComplete = world.lifecycleSize > Math.max(cause.index, state.touched.get(cause.order) ?? 0);
+  const isFirst = cause.state !== 'ordered';
+  if (isFirst && cause.kind === 'mover' && hasEarlier(state, cause, world)) return LATER;
+  const held = state.keys.get(cause.order) ?? new Map<string, OrderKey>();
+  const { keys, incomplete } = wantedKeys(state.material, cause, world, (subject) => state.hasLeft([subject]));
+  const entries: KeyEntry[] = [];
+  if (isFirst && cause.kind === 'mover') entries.push(...regained(office, cause, world));
+  const missing = [...keys].filter(([key]) => !held.has(key)).sort(([, a], [, b]) => compareKeys(a, b));
+  for (const [key, { type, change }] of missing) {
+    if (change === 'block') entries.push({ key, change, order: cause.order, type });
+    else entries.push({ key, change, atUs: cutoffTime(cause, nowUs), type });
+  }
+  const subjects = cause.principal === undefined ? [] : world.human.subjects;
+  const shared = { order: cause.order, last: isComplete, subjects };
+  const told = isComplete ? incomplete : [...incomplete, { reason: 'behind' } as const];
+  const decisions: Decision[] = [];
+  const isNews = isFirst || entries.length > 0 || cause.complete !== isComplete || !isSame(cause.incomplete, told);
+  if (isNews) {
+    const type = isFirst ? 'revocation.ordered' : 'revocation.extended';
+    decisions.push({ ...shared, type, entries, incomplete: told });
+  }
+  const wrong = isFirst || !isComplete ? [] : wrongKeys(office, cause, world, held, keys);
+  if (wrong.length > 0 || (!isFirst && isComplete && !isNews && !isSame(cause.subjects, subjects))) {
+    decisions.push({ ...shared, type: 'revocation.lifted', entries: wrong, incomplete: told });
+  }
+  // What is written is looked at again when it is folded: it may have been lost.
+  return { events: writeDecisions(office, cause, decisions), isDone: isComplete && decisions.length === 0 };
+}
+
+const compareKeys = (a: OrderKey, b: OrderKey): number =>
+  a.change === b.change ? (a.type < b.type ? -1 : a.type > b.type ? 1 : 0) : a.change === 'block' ? -1 : 1;
+
+/** A cutoff is as of when the order was to be given; a later one, found by an extension, as of then. */
+const cutoffTime = (cause: Cause, nowUs: number): number =>
+  cause.state === 'ordered' && cause.orderedUs !== undefined ? cause.orderedUs : Math.max(nowUs, cause.committedUs);
+
+const isSame = (a: readonly unknown[], b: readonly unknown[]): boolean => JSON.stringify(a) === JSON.stringify(b);
+
+/** What an order holds only through somebody who turned out to be another, or of an agent that has a new owner. */
+function wrongKeys(
+  { state, nowUs }: Office,
+  cause: Cause,
+  world: World,
+  held: ReadonlyMap<string, OrderKey>,
+  wanted: ReadonlyMap<string, OrderKey>,
+): KeyEntry[] {
+  const isShrunk = cause.subjects.some((subject) => !world.human.subjects.includes(subject));
+  const lost = isShrunk ? lostKeys(state.material, cause, world) : new Set<string>();
+  const wrong: KeyEntry[] = [];
+  for (const [key, { type, change }] of held) {
+    if (change !== 'block' || wanted.has(key)) continue;
+    const isTakenOver = (type === 'agent_held' || type === 'client_held') && hasNewOwner(state, key, world);
+    if (lost.has(key) || isTakenOver) wrong.push({ key, change: 'lift', order: cause.order, atUs: nowUs });
+  }
+  return wrong;
+}
+
+function hasNewOwner(state: RevocationState, key: string, world: World): boolean {
+  const owner = state.newOwners.get(key);
+  return owner !== undefined && !world.human.subjects.includes(owner) && !state.hasLeft([owner]);
+}
+
+/** Lifts of memberships that this source took and gives again. */
+function regained({ state, nowUs }: Office, cause: Cause, world: World): KeyEntry[] {
+  const keys = regainedKeys(state.material, cause, world);
+  const entries: KeyEntry[] = [];
+  for (const earlier of state.about(world.human.subjects)) {
+    if (earlier.kind !== 'mover' || earlier.producer !== cause.producer || earlier.index >= cause.index) continue;
+    for (const [key, { change }] of state.keys.get(earlier.order) ?? []) {
+      if (change === 'block' && keys.has(key)) entries.push({ key, change: 'lift', order: earlier.order, atUs: nowUs });
+    }
+  }
+  return entries;
+}
+
+/** Whether something that the same source said before about the same human is not ordered yet: it comes first. */
+const hasEarlier = (state: RevocationState, { producer, index }: Cause, { human }: World): boolean =>
+  state
+    .about(human.subjects)
+    .some((one) => one.producer === producer && one.index < index && one.state === 'pending' && one.code === undefined);
+
+/** Lifts what this source itself ordered about somebody who is back; never a compromise, never another source's. */
+function giveBack(office: Office, cause: Cause, world: World): Decided {
+  const { state } = office;
+  if (world.lifecycleSize <= cause.index || hasEarlier(state, cause, world)) return LATER;
+  const orders = state
+    .about(world.human.subjects)
+    .filter(
+      (one) =>
+        isLeave(one) &&
+        !one.security &&
+        one.state === 'ordered' &&
+        one.producer === cause.producer &&
+        one.index < cause.index,
+    );
+  return liftAll(office, cause, orders);
+}
+
+/** Lifts the orders that an administrator named, whoever's they are. */
+function liftNamed(office: Office, cause: Cause): Decided {
+  const { state } = office;
+  const orders = cause.orders.map((name) => state.find(name));
+  if (orders.some((one) => one !== undefined && one.index < cause.index && one.state === 'pending')) return LATER;
+  const open = orders.filter((one): one is Cause => one?.state === 'ordered');
+  if (orders.includes(undefined)) return refuse(office, cause, 'unknown_order');
+  return liftAll(office, cause, open);
+}
+
+function liftAll(office: Office, cause: Cause, orders: readonly Cause[]): Decided {
+  const { state, nowUs } = office;
+  if (orders.length === 0) return refuse(office, cause, 'nothing_to_lift');
+  const decisions = orders.map(({ order, subjects }): Decision => {
+    const blocks = [...(state.keys.get(order) ?? [])].filter(([, { change }]) => change === 'block');
+    const entries = blocks.map(([key]): KeyEntry => ({ key, change: 'lift', order, atUs: nowUs }));
+    return { type: 'revocation.lifted', order, entries, last: true, subjects, incomplete: [] as Incomplete[] };
+  });
+  return { events: writeDecisions(office, cause, decisions), isDone: true };
+}
+
+const refuse = (office: Office, cause: Cause, code: string): Decided => ({
+  events: isWaiting(cause) ? [writeRefused(office, cause, code)] : [],
+  isDone: true,
+});

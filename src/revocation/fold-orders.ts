@@ -1,0 +1,182 @@
+/** What the processor decided: `revocation.*` of Keelson's own. Records of a term that another one followed count for nothing. */
+import { formatHex } from '../core/bytes.js';
+import { KeelsonError } from '../core/error.js';
+import { KEY_BYTES } from '../protocol/keys.js';
+import { parsePart, type Change, type Part } from '../protocol/part.js';
+import type { Cause, Incomplete, OrderKey, OrderKeyType } from './cause.js';
+import { numberOf, objectOf, objectsOf, textOf, textsOf, type LifecycleEvent } from './lifecycle.js';
+import type { RevocationState } from './state.js';
+
+export function foldOrder(state: RevocationState, event: LifecycleEvent): void {
+  const { body, index } = event;
+  let part: Part;
+  try {
+    part = parsePart(event.type, body);
+  } catch (error) {
+    if (error instanceof KeelsonError) return;
+    throw error;
+  }
+  const applied = state.table.apply(BigInt(index), part);
+  if (applied === undefined) return;
+  if (part.changes !== undefined) state.tableChanges.push({ index, facts: applied.facts, seq: applied.seq });
+  const from = objectOf(body, 'cause');
+  const cause = from && causeOf(state, from);
+  if (cause !== undefined) cause.parts++;
+  switch (event.type) {
+    case 'revocation.term':
+      state.holder = textOf(body, 'holder');
+      break;
+    case 'revocation.held':
+      if (cause !== undefined) hold(cause, event);
+      break;
+    case 'revocation.fired':
+      if (cause !== undefined) fire(cause, event);
+      break;
+    case 'revocation.refused':
+      if (cause !== undefined) {
+        cause.state = 'refused';
+        cause.code = textOf(body, 'code') ?? 'refused';
+      }
+      break;
+    case 'revocation.ordered':
+    case 'revocation.extended':
+      if (cause !== undefined) order(state, event, cause, part.changes ?? []);
+      break;
+    case 'revocation.lifted':
+      lift(state, event, cause, part.changes ?? []);
+      break;
+    case 'revocation.expired':
+      state.expiries++;
+      for (const change of part.changes ?? []) if (change.change === 'expire') forget(state, change.keys);
+      break;
+  }
+  if (cause !== undefined) state.update(cause);
+}
+
+function causeOf(state: RevocationState, from: NonNullable<ReturnType<typeof objectOf>>): Cause | undefined {
+  const index = numberOf(from, 'index');
+  const id = textOf(from, 'id');
+  const producer = textOf(from, 'producer');
+  const name = id === undefined || producer === undefined ? undefined : state.orderOf(producer, id);
+  const cause = name === undefined ? undefined : state.causes.get(name);
+  return cause?.index === index ? cause : undefined;
+}
+
+function hold(cause: Cause, { body }: LifecycleEvent): void {
+  const untilUs = numberOf(body, 'held_until');
+  if (untilUs === undefined || (cause.state !== 'pending' && cause.state !== 'scheduled')) return;
+  cause.state = 'held';
+  cause.heldUntilUs = untilUs;
+  cause.dueUs = untilUs;
+}
+
+function fire(cause: Cause, { body, appendedUs }: LifecycleEvent): void {
+  if (cause.state !== 'scheduled' && cause.state !== 'held') return;
+  cause.state = 'pending';
+  cause.firedUs = appendedUs;
+  cause.dueUs = appendedUs;
+  if (body.late === true) cause.late = true;
+}
+
+function order(state: RevocationState, event: LifecycleEvent, cause: Cause, changes: readonly Change[]): void {
+  const { body, appendedUs, index } = event;
+  if (cause.state !== 'ordered') {
+    cause.state = 'ordered';
+    cause.orderedUs = appendedUs;
+    cause.orderedIndex = index;
+  }
+  cause.complete = body.last === true;
+  if (!cause.complete) state.touched.set(cause.order, cause.index);
+  cause.incomplete = objectsOf(body, 'incomplete').map(readIncomplete);
+  if (cause.principal !== undefined) state.setSubjects(cause, textsOf(body, 'subjects'));
+  const types = readTypes(event);
+  for (const change of changes) {
+    if (change.change === 'lift') takeBack(state, change);
+    else if (change.change !== 'expire') give(state, cause.order, change, types);
+  }
+}
+
+/** The type of each key that a record adds, in order: its counts, spelled out. */
+function* readTypes({ body }: LifecycleEvent): Generator<OrderKeyType, undefined, undefined> {
+  for (const one of objectsOf(body, 'counts')) {
+    for (let left = numberOf(one, 'count') ?? 0; left > 0; left--) yield (textOf(one, 'type') ?? '') as OrderKeyType;
+  }
+  return undefined;
+}
+
+function give(
+  state: RevocationState,
+  order: string,
+  { change, keys }: Extract<Change, { change: 'block' | 'cutoff' }>,
+  types: Iterator<OrderKeyType, undefined>,
+): void {
+  let held = state.keys.get(order);
+  if (held === undefined) state.keys.set(order, (held = new Map<string, OrderKey>()));
+  for (const key of splitKeys(keys)) {
+    const next = types.next();
+    const type = next.done === true ? 'key' : next.value;
+    held.set(key, { type, change });
+    state.keyChanges.push({ order, key, type, change });
+  }
+}
+
+function takeBack(state: RevocationState, { order, keys }: Extract<Change, { change: 'lift' }>): void {
+  const held = state.keys.get(order);
+  for (const key of splitKeys(keys)) {
+    held?.delete(key);
+    state.keyChanges.push({ order, key });
+  }
+  if (held?.size === 0) state.keys.delete(order);
+}
+
+function lift(
+  state: RevocationState,
+  event: LifecycleEvent,
+  cause: Cause | undefined,
+  changes: readonly Change[],
+): void {
+  for (const change of changes) if (change.change === 'lift') takeBack(state, change);
+  const lifted = state.causes.get(textOf(event.body, 'order') ?? '');
+  const isWhole = cause !== undefined && cause !== lifted;
+  if (isWhole && lifted !== undefined && !hasBlocks(state, lifted.order)) {
+    for (const key of state.keys.get(lifted.order)?.keys() ?? []) state.keyChanges.push({ order: lifted.order, key });
+    state.keys.delete(lifted.order);
+    lifted.state = 'lifted';
+    lifted.endedBy = cause.order;
+    state.update(lifted);
+  }
+  if (isWhole && event.body.last === true) cause.state = 'settled';
+  if (cause === lifted && cause !== undefined && cause.principal !== undefined) {
+    state.setSubjects(cause, textsOf(event.body, 'subjects'));
+  }
+}
+
+export function hasBlocks(state: RevocationState, order: string): boolean {
+  for (const { change } of state.keys.get(order)?.values() ?? []) if (change === 'block') return true;
+  return false;
+}
+
+function forget(state: RevocationState, keys: Uint8Array): void {
+  const gone = new Set(splitKeys(keys));
+  for (const [order, held] of state.keys) {
+    for (const key of gone) {
+      if (!held.delete(key)) continue;
+      state.keyChanges.push({ order, key });
+    }
+    if (held.size === 0) state.keys.delete(order);
+  }
+}
+
+function* splitKeys(keys: Uint8Array): Generator<string, void, undefined> {
+  for (let at = 0; at < keys.length; at += KEY_BYTES) yield formatHex(keys.subarray(at, at + KEY_BYTES));
+}
+
+function readIncomplete(body: Parameters<typeof textOf>[0]): Incomplete {
+  const issuer = textOf(body, 'issuer');
+  const count = numberOf(body, 'count');
+  return {
+    reason: (textOf(body, 'reason') ?? 'no_alias') as Incomplete['reason'],
+    ...(issuer === undefined ? {} : { issuer }),
+    ...(count === undefined ? {} : { count }),
+  };
+}

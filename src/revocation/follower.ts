@@ -1,0 +1,80 @@
+/** Lifecycle folded in memory, as far as it is committed: what the processor decides on, warm in every process. */
+import type { SchemaRegistry } from '../events/index.js';
+import { readFoldBatch } from '../ledger/fold-batch.js';
+import type { Log } from '../ledger/log.js';
+import { learnSchemas } from '../ledger/schemas.js';
+import type { LedgerWatch } from '../ledger/watch.js';
+import type { Database } from '../platform/database.js';
+import { foldEvent } from './fold.js';
+import { LIFECYCLE, readLifecycle } from './lifecycle.js';
+import { findLifecycle } from './projection.js';
+import { RevocationState, type KeyMaterial } from './state.js';
+
+const READ_ENTRIES = 4096n;
+
+export class Follower {
+  readonly state: RevocationState;
+  #size = 0n;
+  #log: Log | undefined;
+  #schemas: SchemaRegistry | undefined;
+  #behind = true;
+  #wake: (() => void) | undefined;
+  readonly #unsubscribe: () => void;
+
+  constructor(
+    private readonly database: Database,
+    watch: LedgerWatch,
+    material: KeyMaterial,
+  ) {
+    this.state = new RevocationState(material);
+    this.#unsubscribe = watch.onCommitted(({ log }) => {
+      if (log.path !== LIFECYCLE) return;
+      this.#behind = true;
+      this.#wake?.();
+    });
+  }
+
+  /** Entries folded. */
+  get size(): bigint {
+    return this.#size;
+  }
+
+  close(): void {
+    this.#unsubscribe();
+  }
+
+  /** Folds everything that is committed by now. @throws KeelsonError `database_unavailable`, `tampered` */
+  async catchUp(): Promise<void> {
+    this.#behind = false;
+    const log = (this.#log ??= await findLifecycle(this.database.pool));
+    if (log === undefined) return;
+    const schemas = (this.#schemas ??= await this.database.transaction(learnSchemas));
+    const { rows } = await this.database.query<{ size: bigint }>('select size from keelson.head where log = $1', [
+      log.id,
+    ]);
+    const size = rows[0]?.size ?? 0n;
+    while (this.#size < size) {
+      const to = this.#size + READ_ENTRIES < size ? this.#size + READ_ENTRIES : size;
+      const { pages } = await readFoldBatch(this.database.pool, log, this.#size, to);
+      for (const event of readLifecycle(this.#size, pages, schemas)) foldEvent(this.state, event);
+      this.#size = to;
+    }
+    this.state.forgetChanges();
+  }
+
+  /** Resolves when this process commits to lifecycle, or did since the last `catchUp`; after `timeoutMs`; or when `signal` aborts. */
+  changed(timeoutMs: number, signal: AbortSignal): Promise<void> {
+    if (this.#behind || signal.aborted) return Promise.resolve();
+    return new Promise((resolve) => {
+      const end = (): void => {
+        clearTimeout(timer);
+        signal.removeEventListener('abort', end);
+        this.#wake = undefined;
+        resolve();
+      };
+      const timer = setTimeout(end, timeoutMs);
+      signal.addEventListener('abort', end);
+      this.#wake = end;
+    });
+  }
+}

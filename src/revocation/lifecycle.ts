@@ -1,0 +1,104 @@
+/** Lifecycle entries as the fold takes them. */
+import { formatHex } from '../core/bytes.js';
+import { parseEntry } from '../core/entry.js';
+import { KeelsonError } from '../core/error.js';
+import { decodeRecord, SELF, type Body, type DecodedRecord, type SchemaRegistry } from '../events/index.js';
+import { splitPage, type Page } from '../ledger/page.js';
+import { learnFrom } from '../ledger/schemas.js';
+
+/** The log that all causes and orders are in. */
+export const LIFECYCLE = 'lifecycle/0/g1';
+
+export interface LifecycleEvent {
+  readonly index: number;
+  /** When it was appended to the event log. */
+  readonly appendedUs: number;
+  readonly id: string;
+  readonly type: string;
+  readonly producer: string;
+  /** Whether Keelson itself says it. */
+  readonly own: boolean;
+  readonly body: Body;
+  /** Pseudonym in hex by pointer. */
+  readonly persons: ReadonlyMap<string, string>;
+}
+
+/** Types that matter here, of the schemas that hold them. */
+const RELEVANT = /^(principal|revocation|agent|client|grant|delegation)\./;
+
+/**
+ * The events of pages that begin at entry `from`, in order. What is not of interest, or can't be read, is left out: the ledger holds it
+ * all the same.
+ */
+export function* readLifecycle(
+  from: bigint,
+  pages: readonly Page[],
+  schemas: SchemaRegistry,
+): Generator<LifecycleEvent, void, undefined> {
+  let index = Number(from);
+  for (const page of pages) {
+    for (const bytes of splitPage(page)) {
+      const event = readEvent(index++, bytes, schemas);
+      if (event !== undefined) yield event;
+    }
+  }
+}
+
+function readEvent(index: number, bytes: Uint8Array, schemas: SchemaRegistry): LifecycleEvent | undefined {
+  const entry = parseEntry(bytes);
+  if (entry.kind !== 'record') return undefined;
+  let record: DecodedRecord;
+  try {
+    record = decodeRecord(entry.record, schemas);
+  } catch (error) {
+    if (error instanceof KeelsonError) return undefined;
+    throw error;
+  }
+  if (record.type === 'log.schema') learnFrom(entry.record, schemas);
+  if (!RELEVANT.test(record.type)) return undefined;
+  return {
+    index,
+    appendedUs: Number(entry.appendedAtUs),
+    id: record.id,
+    type: record.type,
+    producer: record.producer,
+    own: record.producer === SELF && record.protocol === 'internal',
+    body: record.body,
+    persons: new Map(record.persons.map(({ pointer, subject }) => [pointer, formatHex(subject)])),
+  };
+}
+
+/** A member of a body that is text. */
+export function textOf(body: Body, name: string): string | undefined {
+  const value = body[name];
+  return typeof value === 'string' ? value : undefined;
+}
+
+/** A member that is a list of texts; else empty. */
+export function textsOf(body: Body, name: string): string[] {
+  const value = body[name];
+  return Array.isArray(value) ? value.filter((item): item is string => typeof item === 'string') : [];
+}
+
+/** A member that is a 64-bit integer, as a number. */
+export function numberOf(body: Body, name: string): number | undefined {
+  const value = body[name];
+  return typeof value === 'bigint' ? Number(value) : undefined;
+}
+
+/** A member that is an object. */
+export function objectOf(body: Body, name: string): Body | undefined {
+  const value = body[name];
+  return typeof value === 'object' && value !== null && !Array.isArray(value) && !Buffer.isBuffer(value)
+    ? value
+    : undefined;
+}
+
+/** A member that is a list of objects; else empty. */
+export function objectsOf(body: Body, name: string): Body[] {
+  const value = body[name];
+  if (!Array.isArray(value)) return [];
+  return value.filter(
+    (item): item is Body => typeof item === 'object' && item !== null && !Array.isArray(item) && !Buffer.isBuffer(item),
+  );
+}

@@ -1,0 +1,101 @@
+/** Noise where a cause waits for nobody: neither ordered, held nor scheduled so long after its commit, or past the time it was set for. */
+import { Gauge, type Registry } from 'prom-client';
+import { KeelsonError } from '../core/error.js';
+import type { Clock } from '../platform/clock.js';
+import type { Database } from '../platform/database.js';
+import type { Logger } from '../platform/logger.js';
+import { Causes } from './causes.js';
+import { LIFECYCLE } from './lifecycle.js';
+
+export interface Overdue {
+  readonly count: number;
+  /** The one that waits longest. */
+  readonly order: string | null;
+  readonly waitedS: number;
+}
+
+export interface OverdueOptions {
+  readonly database: Database;
+  readonly clock: Clock;
+  readonly logger: Logger;
+  readonly metrics: Registry;
+  readonly overdueS: number;
+  /** Told whenever causes have come to be overdue that were not before. */
+  readonly onOverdue?: (overdue: Overdue) => void;
+}
+
+const LOOK_MS = 5_000;
+
+/** Looks every few seconds, in every process, into what is folded and whether folding goes on. */
+export class OverdueWatch {
+  readonly #options: OverdueOptions;
+  readonly #causes: Causes;
+  readonly #timer: NodeJS.Timeout;
+  #last: Overdue = { count: 0, order: null, waitedS: 0 };
+  #behindSinceMs: number | undefined;
+  #looking = Promise.resolve();
+
+  constructor(options: OverdueOptions) {
+    this.#options = options;
+    this.#causes = new Causes(options.database);
+    const overdue = new Gauge({
+      name: 'keelson_revocation_overdue_causes',
+      help: 'Causes that are neither ordered, held nor scheduled although they should be',
+      registers: [options.metrics],
+    });
+    overdue.set(0);
+    this.#timer = setInterval(() => {
+      this.#looking = this.#looking
+        .then(() => this.look())
+        .then(() => overdue.set(this.#last.count))
+        .catch((error: unknown) => options.logger.warn({ err: error }, 'revocation: can not look for overdue causes'));
+    }, LOOK_MS).unref();
+  }
+
+  async close(): Promise<void> {
+    clearInterval(this.#timer);
+    await this.#looking;
+  }
+
+  /** @throws KeelsonError `not_ready` where something is overdue, by a look of now. */
+  async requireNone(): Promise<void> {
+    const { count, order, waitedS } = await this.look();
+    if (count > 0) {
+      throw new KeelsonError(
+        'not_ready',
+        `${count} causes wait for their orders, ${order ?? 'unfolded'} for ${waitedS} s`,
+      );
+    }
+  }
+
+  /** What is overdue now. @throws KeelsonError `database_unavailable` */
+  async look(): Promise<Overdue> {
+    const { clock, logger, overdueS, onOverdue } = this.#options;
+    const nowUs = clock.nowUs();
+    const { count, oldestUs, order } = await this.#causes.overdue(nowUs - BigInt(overdueS) * 1_000_000n);
+    const waitedS = oldestUs === null ? 0 : Number((nowUs - oldestUs) / 1_000_000n);
+    let overdue: Overdue = { count, order, waitedS };
+    const behindS = await this.#behindS();
+    // What is not even folded may hold causes.
+    if (count === 0 && behindS > overdueS) overdue = { count: 1, order: null, waitedS: Math.floor(behindS) };
+    if (overdue.count > this.#last.count) {
+      logger.error({ ...overdue }, 'revocation: causes wait for their orders');
+      onOverdue?.(overdue);
+    }
+    this.#last = overdue;
+    return overdue;
+  }
+
+  /** For how long the projection has not caught up with lifecycle, in seconds. */
+  async #behindS(): Promise<number> {
+    const { rows } = await this.#options.database.query<{ behind: boolean }>(
+      `select h.size > coalesce(p.next_index, 0) as behind from keelson.log l join keelson.head h on h.log = l.id
+       left join keelson.projection_position p on p.log = l.id and p.projection = 'revocation' where l.path = $1`,
+      [LIFECYCLE],
+    );
+    const nowMs = this.#options.clock.monotonicMs();
+    if (rows[0]?.behind !== true) this.#behindSinceMs = undefined;
+    else this.#behindSinceMs ??= nowMs;
+    return this.#behindSinceMs === undefined ? 0 : (nowMs - this.#behindSinceMs) / 1000;
+  }
+}

@@ -1,0 +1,36 @@
+import { Type, type Static } from 'typebox';
+
+/** What revocation reads from the environment. */
+export const revocationSettings = Type.Object({
+  KEELSON_REVOCATION_HOLD_COUNT: Type.Integer({
+    default: 50,
+    minimum: 0,
+    description:
+      'More leavers than this from one source within an hour, and more than the share, wait for a second person',
+  }),
+  KEELSON_REVOCATION_HOLD_SHARE: Type.Number({
+    default: 0.05,
+    minimum: 0,
+    maximum: 1,
+    description: 'Share of all persons a source ever named, for the same',
+  }),
+  KEELSON_REVOCATION_HOLD_S: Type.Integer({
+    default: 900,
+    minimum: 1,
+    maximum: 86_400,
+    description: 'How long they wait at most: then they happen unless denied',
+  }),
+  KEELSON_REVOCATION_OVERDUE_S: Type.Integer({
+    default: 30,
+    minimum: 1,
+    description:
+      'A cause that is neither ordered, held nor scheduled so long after its commit makes the service not ready',
+  }),
+  KEELSON_REVOCATION_SKEW_MS: Type.Integer({
+    default: 5_000,
+    minimum: 0,
+    maximum: 300_000,
+    description: 'How far the clock of an issuer of tokens may differ from Keelson’s',
+  }),
+});
+export type RevocationSettings = Static<typeof revocationSettings>;

@@ -1,0 +1,175 @@
+/**
+ * Everything that revocation knows, folded from lifecycle alone: causes and how far each has got, orders and their keys, the table. The
+ * same for whoever folds the same entries. Pure.
+ */
+import type { Hasher } from '../core/hasher.js';
+import { deriveCanaryKey } from '../protocol/keys.js';
+import { RevocationTable } from '../protocol/revocation-table.js';
+import { isLeave, isWaiting, type Burst, type Cause, type OrderKey } from './cause.js';
+import { orderName } from './names.js';
+
+/** What names and keys are made with. */
+export interface KeyMaterial {
+  readonly hasher: Hasher;
+  readonly guardKey: Uint8Array;
+}
+
+const HOUR_US = 3_600_000_000;
+
+/** Whom a source ever named, and who left it lately. */
+interface Source {
+  readonly population: Set<string>;
+  leavers: { readonly subject: string; readonly atUs: number }[];
+}
+
+/** A change of the table, as it was committed: 25 bytes a fact, the last of them number `seq`. */
+export interface TableChange {
+  readonly index: number;
+  readonly facts: Uint8Array;
+  readonly seq: number;
+}
+
+/** A key that an order got, or, without a type, lost. */
+export interface KeyChange {
+  readonly order: string;
+  readonly key: string;
+  readonly type?: OrderKey['type'];
+  readonly change?: OrderKey['change'];
+}
+
+export class RevocationState {
+  readonly table: RevocationTable;
+  readonly causes = new Map<string, Cause>();
+  /** By order: its keys in hex. Only of orders that have some. */
+  readonly keys = new Map<string, Map<string, OrderKey>>();
+  /** Pseudonym → orders that are waiting or in force. */
+  readonly #bySubject = new Map<string, Set<string>>();
+  readonly #byEvent = new Map<string, string[]>();
+  readonly #sources = new Map<string, Source>();
+  readonly #groups = new Map<string, readonly string[]>();
+  /** Orders to which something may have to be added, and the entry that says so. */
+  readonly touched = new Map<string, number>();
+  /** What folding changed; taken by who keeps it. */
+  readonly changed = new Set<string>();
+  readonly tableChanges: TableChange[] = [];
+  readonly keyChanges: KeyChange[] = [];
+  /** Causes that wait, for whatever: what the processor looks through. */
+  readonly waiting = new Set<string>();
+  /** Who was approved as the owner of what waits for one, by key. */
+  readonly newOwners = new Map<string, string>();
+  /** Who was registered as such, and is not approved yet. */
+  readonly candidates = new Map<string, string>();
+  /** How many records forgot keys. */
+  expiries = 0;
+  holder: string | undefined;
+  /** Of the event that was folded last. */
+  index = -1;
+
+  constructor(readonly material: KeyMaterial) {
+    this.table = new RevocationTable(material.hasher, deriveCanaryKey(material.hasher, material.guardKey));
+  }
+
+  /** Takes in a cause that was not there before. A second event of the same name counts for nothing. */
+  add(cause: Cause): void {
+    if (this.causes.has(cause.order)) return;
+    this.causes.set(cause.order, cause);
+    const named = this.#byEvent.get(cause.id);
+    if (named === undefined) this.#byEvent.set(cause.id, [cause.order]);
+    else named.push(cause.order);
+    for (const subject of cause.subjects) this.#link(subject, cause.order);
+    this.update(cause);
+  }
+
+  /** Marks a cause as changed, after its state was. */
+  update(cause: Cause): void {
+    if (isWaiting(cause)) this.waiting.add(cause.order);
+    else this.waiting.delete(cause.order);
+    this.changed.add(cause.order);
+  }
+
+  /** Says anew whom an order is about. */
+  setSubjects(cause: Cause, subjects: readonly string[]): void {
+    for (const subject of cause.subjects) this.#bySubject.get(subject)?.delete(cause.order);
+    cause.subjects = subjects;
+    for (const subject of subjects) this.#link(subject, cause.order);
+  }
+
+  #link(subject: string, order: string): void {
+    const orders = this.#bySubject.get(subject);
+    if (orders === undefined) this.#bySubject.set(subject, new Set([order]));
+    else orders.add(order);
+  }
+
+  /** The name of the order that follows from a cause. */
+  orderOf(producer: string, id: string): string {
+    return orderName(this.material.hasher, producer, id);
+  }
+
+  /** The cause that somebody means by the name of its order or its own id; undefined where none, or more than one, is meant. */
+  find(name: string): Cause | undefined {
+    const direct = this.causes.get(name);
+    if (direct !== undefined) return direct;
+    const named = this.#byEvent.get(name) ?? [];
+    return named.length === 1 ? this.causes.get(named[0]!) : undefined;
+  }
+
+  /** The causes that are about one of these persons, in the order in which they came. */
+  about(subjects: Iterable<string>): Cause[] {
+    const found = new Map<string, Cause>();
+    for (const subject of subjects) {
+      for (const order of this.#bySubject.get(subject) ?? []) {
+        const cause = this.causes.get(order);
+        if (cause !== undefined) found.set(order, cause);
+      }
+    }
+    return [...found.values()].sort((a, b) => a.index - b.index);
+  }
+
+  /** Something was said of these persons: the orders about them may have to grow or shrink. */
+  touch(subjects: Iterable<string>, index = this.index): void {
+    for (const cause of this.about(subjects)) if (cause.state === 'ordered') this.touched.set(cause.order, index);
+  }
+
+  /** Forgets what it would tell who keeps the state. */
+  forgetChanges(): void {
+    this.changed.clear();
+    this.tableChanges.length = 0;
+    this.keyChanges.length = 0;
+  }
+
+  /** Whether one of these persons has left: an order says so, or will. */
+  hasLeft(subjects: Iterable<string>): boolean {
+    return this.about(subjects).some((cause) => isLeave(cause) && (cause.state === 'ordered' || isWaiting(cause)));
+  }
+
+  /** A source named a person. */
+  know(producer: string, subject: string): void {
+    this.#source(producer).population.add(subject);
+  }
+
+  /** Counts a leaver of a source. Who leaves twice within the hour counts once. */
+  countLeaver(producer: string, subject: string, atUs: number): Burst {
+    const source = this.#source(producer);
+    source.leavers = source.leavers.filter((one) => one.atUs > atUs - HOUR_US && one.subject !== subject);
+    source.leavers.push({ subject, atUs });
+    return { leavers: source.leavers.length, population: source.population.size };
+  }
+
+  /** Remembers all groups of a person as a source says; answers those it said before. */
+  setGroups(producer: string, subject: string, groups: readonly string[]): readonly string[] {
+    const name = `${producer}\n${subject}`;
+    const before = this.#groups.get(name) ?? [];
+    this.#groups.set(name, groups);
+    return before;
+  }
+
+  groupsOf(producer: string, subject: string): readonly string[] {
+    return this.#groups.get(`${producer}\n${subject}`) ?? [];
+  }
+
+  #source(producer: string): Source {
+    let source = this.#sources.get(producer);
+    if (source === undefined) this.#sources.set(producer, (source = { population: new Set(), leavers: [] }));
+    return source;
+  }
+}

@@ -1,0 +1,111 @@
+/**
+ * The processor: what to do next, given everything folded. Pure: the shell (processor.ts) folds, asks and writes; what it is told to
+ * write counts only once it is folded again, so it may stop anywhere and somebody else goes on.
+ */
+import type { OwnEvent } from '../intake/encoder.js';
+import { isWaiting, type Cause } from './cause.js';
+import { decide } from './decide.js';
+import { writeFired, writeHeld, writeRefused, type Office } from './decision.js';
+import type { World } from './world.js';
+
+export interface StepSettings {
+  /** More leavers of one source within an hour than both of these wait for a second person. */
+  readonly holdCount: number;
+  readonly holdShare: number;
+  /** How long they wait at most. */
+  readonly holdUs: number;
+}
+
+export type Input =
+  /** Something was folded, or it is time. */
+  | { readonly kind: 'look' }
+  /** The answers to a survey, by order. */
+  | { readonly kind: 'surveyed'; readonly worlds: ReadonlyMap<string, World> };
+
+export interface Effects {
+  /** Orders whose worlds are to be asked for; answered with `surveyed`. */
+  readonly survey: readonly string[];
+  /** To be written, in this order; it counts when it is folded. */
+  readonly publish: readonly OwnEvent[];
+  /** Look again at this time. */
+  readonly wakeUs?: number;
+}
+
+/** Causes and orders in one round: of one source no more than its share, so that no flood keeps others waiting. */
+const ROUND = 256;
+const ROUND_SOURCE = 64;
+/** What fires later than this says so. */
+const LATE_US = 5_000_000;
+
+/** What follows from an input. Changes nothing of the state but what it notes as looked at. */
+export function step(office: Office, input: Input, settings: StepSettings): Effects {
+  return input.kind === 'look' ? look(office, settings) : { survey: [], publish: decideAll(office, input.worlds) };
+}
+
+function look(office: Office, settings: StepSettings): Effects {
+  const { state, nowUs } = office;
+  const publish: OwnEvent[] = [];
+  const pending: Cause[] = [];
+  let wakeUs = Infinity;
+  for (const order of state.waiting) {
+    const cause = state.causes.get(order)!;
+    const untilUs = holdUntil(cause, settings);
+    if (cause.code !== undefined) publish.push(writeRefused(office, cause, cause.code));
+    else if (untilUs !== undefined && untilUs > nowUs) publish.push(writeHeld(office, cause, untilUs));
+    else if (cause.state === 'pending') pending.push(cause);
+    else if (cause.dueUs <= nowUs) publish.push(writeFired(office, cause, nowUs - cause.dueUs > LATE_US));
+    else wakeUs = Math.min(wakeUs, cause.dueUs);
+  }
+  const survey = choose(pending);
+  // Orders in force come after those that are not there yet.
+  for (const order of state.touched.keys()) {
+    if (survey.length >= ROUND) break;
+    if (state.causes.get(order)?.state === 'ordered') survey.push(order);
+    else state.touched.delete(order);
+  }
+  return { survey, publish, ...(wakeUs === Infinity ? {} : { wakeUs }) };
+}
+
+/** Until when a cause has to wait because too many leave its source at once; undefined where it has not. */
+function holdUntil(cause: Cause, { holdCount, holdShare, holdUs }: StepSettings): number | undefined {
+  const { burst, heldUntilUs, decidedBy, firedUs, state } = cause;
+  if (burst === undefined || heldUntilUs !== undefined || decidedBy !== undefined || firedUs !== undefined)
+    return undefined;
+  if (state !== 'pending' && state !== 'scheduled') return undefined;
+  if (burst.leavers <= holdCount || burst.leavers <= holdShare * burst.population) return undefined;
+  return Math.max(cause.committedUs + holdUs, cause.scheduledUs ?? 0);
+}
+
+/** Compromises first, then what people ask for, then sources by turns; each in the order in which it came. */
+function choose(pending: readonly Cause[]): string[] {
+  const chosen: string[] = [];
+  const taken = new Map<string, number>();
+  const rank = (cause: Cause): number =>
+    cause.security ? 0 : cause.kind === 'request' || cause.kind === 'lift' ? 1 : 2;
+  for (const cause of [...pending].sort((a, b) => rank(a) - rank(b) || a.index - b.index)) {
+    if (chosen.length >= ROUND) break;
+    if (rank(cause) === 2) {
+      const count = taken.get(cause.producer) ?? 0;
+      if (count >= ROUND_SOURCE) continue;
+      taken.set(cause.producer, count + 1);
+    }
+    chosen.push(cause.order);
+  }
+  return chosen;
+}
+
+function decideAll(office: Office, worlds: ReadonlyMap<string, World>): OwnEvent[] {
+  const { state } = office;
+  const publish: OwnEvent[] = [];
+  for (const [order, world] of worlds) {
+    const cause = state.causes.get(order);
+    if (cause === undefined || (!isWaiting(cause) && cause.state !== 'ordered')) continue;
+    const decided = decide(office, cause, world);
+    publish.push(...decided.events);
+    if (decided.isDone) state.touched.delete(order);
+  }
+  return publish;
+}
+
+/** Whether a cause needs anybody to be asked. */
+export const needsSurvey = (cause: Cause): boolean => cause.principal !== undefined || cause.target !== undefined;

@@ -1,0 +1,131 @@
+/** Asking the graph, the vault and the configuration for the worlds that `step` decides on. */
+import type { Logger } from '../platform/logger.js';
+import type { Cause } from './cause.js';
+import type { Follower } from './follower.js';
+import { parseHex } from './hex.js';
+import type { Human, IdentityPort, Origin } from './identity-port.js';
+import { LIFECYCLE } from './lifecycle.js';
+import { endOf } from './order-keys.js';
+import { needsSurvey } from './step.js';
+import { EMPTY_WORLD, NO_DESCENDANTS, type Belongings, type Person, type Policy, type World } from './world.js';
+
+export interface SurveyOptions {
+  readonly identity: IdentityPort;
+  /** Of the vault: who is behind these pseudonyms. */
+  readonly identify: (pseudonyms: readonly Uint8Array[]) => Promise<ReadonlyMap<string, Person>>;
+  /** Of the configuration. */
+  readonly policyOf: (producer: string) => Promise<Policy>;
+  readonly logger: Logger;
+}
+
+/** How long an order waits for the graph; what it does not know by then, it adds later. */
+const BEHIND_MS = 250;
+
+interface Draft extends Belongings {
+  readonly human: Human;
+  readonly lost?: Belongings;
+}
+
+export class Survey {
+  #mark: string | undefined;
+
+  constructor(private readonly options: SurveyOptions) {}
+
+  /** Whether this process holds the graph. */
+  get isHere(): boolean {
+    return this.options.identity.isHere;
+  }
+
+  /** The worlds of these orders, as they are when everything folded so far is in the graph, or a little earlier. */
+  async ask({ state, size }: Follower, orders: readonly string[]): Promise<Map<string, World>> {
+    const worlds = new Map<string, World>();
+    const asked: Cause[] = [];
+    for (const order of orders) {
+      const cause = state.causes.get(order)!;
+      if (needsSurvey(cause)) asked.push(cause);
+      else worlds.set(order, EMPTY_WORLD);
+    }
+    if (asked.length === 0) return worlds;
+    const lifecycleSize = await this.#waitFor(size);
+    const hasLeft = (subject: string): boolean => state.hasLeft([subject]);
+    const drafts = await Promise.all(asked.map((cause) => this.#draft(cause, hasLeft)));
+    const persons = await this.#identify(asked, drafts);
+    for (const [i, cause] of asked.entries()) {
+      const { isKnown, ...draft } = drafts[i]!;
+      const policy = await this.options.policyOf(cause.producer);
+      worlds.set(cause.order, { ...draft, persons, policy, lifecycleSize: isKnown ? lifecycleSize : 0 });
+    }
+    return worlds;
+  }
+
+  /** The persons to whom something was attached since this was asked before. */
+  async changedSubjects(): Promise<readonly string[] | 'all'> {
+    if (!this.isHere) return [];
+    const isFirst = this.#mark === undefined;
+    const { mark, subjects } = await this.options.identity.changedSince(this.#mark);
+    this.#mark = mark;
+    return isFirst ? [] : subjects;
+  }
+
+  async #waitFor(size: bigint): Promise<number> {
+    const { identity, logger } = this.options;
+    try {
+      await identity.waitForLifecycle(size, BEHIND_MS);
+      return Number((await identity.positions()).get(LIFECYCLE) ?? 0n);
+    } catch (error) {
+      logger.warn({ err: error }, 'revocation: the identity graph does not answer');
+      return 0;
+    }
+  }
+
+  /** What belongs to whom a cause is about. Where the graph does not answer: the person alone, and the rest later. */
+  async #draft(cause: Cause, hasLeft: (subject: string) => boolean): Promise<Draft & { isKnown: boolean }> {
+    try {
+      return { ...(await this.#askGraph(cause, hasLeft)), isKnown: true };
+    } catch (error) {
+      this.options.logger.warn({ err: error, order: cause.order }, 'revocation: the identity graph does not answer');
+      const human = { subjects: cause.subjects, absentIssuers: [] };
+      return { human, owned: [], descendants: NO_DESCENDANTS, isKnown: false };
+    }
+  }
+
+  async #askGraph(cause: Cause, hasLeft: (subject: string) => boolean): Promise<Draft> {
+    const { identity } = this.options;
+    if (cause.principal === undefined) {
+      const { type, issuer, value } = cause.target!;
+      const human = { subjects: [], absentIssuers: [] };
+      if (type === 'key') return { human, owned: [], descendants: NO_DESCENDANTS };
+      return { human, owned: [], descendants: await identity.descendantsOf([{ type, issuer, id: value } as Origin]) };
+    }
+    const { subjects, absentIssuers } = await identity.aliasesOf(cause.principal);
+    const human = { subjects: [...new Set([cause.principal, ...subjects])].sort(), absentIssuers };
+    const lost = cause.subjects.filter((subject) => !human.subjects.includes(subject));
+    return {
+      human,
+      ...(await this.#belongings(cause, human.subjects, hasLeft)),
+      ...(lost.length === 0 ? {} : { lost: await this.#belongings(cause, lost, hasLeft) }),
+    };
+  }
+
+  /** What persons own, and what stems from them and from what of it ends with them. */
+  async #belongings(
+    cause: Cause,
+    subjects: readonly string[],
+    hasLeft: (subject: string) => boolean,
+  ): Promise<Belongings> {
+    const { identity } = this.options;
+    if (cause.groups.length > 0 || cause.kind === 'mover') return { owned: [], descendants: NO_DESCENDANTS };
+    const owned = cause.kind === 'scope_loss' ? [] : await identity.ownedBy(subjects);
+    const ending = owned.filter((one) => endOf(cause, one, subjects, hasLeft) !== undefined);
+    return { owned, descendants: await identity.descendantsOf([{ subjects }, ...ending]) };
+  }
+
+  async #identify(causes: readonly Cause[], drafts: readonly Draft[]): Promise<ReadonlyMap<string, Person>> {
+    const subjects = new Set(causes.flatMap((cause) => cause.subjects));
+    for (const { human, descendants } of drafts) {
+      for (const subject of human.subjects) subjects.add(subject);
+      for (const token of descendants.tokens) for (const subject of token.subjects) subjects.add(subject);
+    }
+    return this.options.identify([...subjects].map(parseHex));
+  }
+}

@@ -1,0 +1,53 @@
+/** What is known of those whom a cause is about, at the moment of deciding: handed to `step`, which asks nobody itself. */
+import type { Descendants, Human, Owned } from './identity-port.js';
+
+export interface Person {
+  readonly issuer: string;
+  readonly id: string;
+}
+
+/** What its configuration says of the source of a cause, and of issuers altogether. */
+export interface Policy {
+  /** Issuers that the source owns. */
+  readonly owns: readonly string[];
+  /** Issuers at which every person is expected to be known. */
+  readonly expects: readonly string[];
+  /** Issuers whose tokens list no groups. */
+  readonly groupless: readonly string[];
+}
+
+export interface Belongings {
+  readonly owned: readonly Owned[];
+  /** Of the persons, and of what they own and does not go on. */
+  readonly descendants: Descendants;
+}
+
+export interface World extends Belongings {
+  /** Lifecycle entries that the graph had folded before it was asked. */
+  readonly lifecycleSize: number;
+  readonly human: Human;
+  /** Who is behind the pseudonyms of the human, of tokens and of the order so far; erased ones are missing. */
+  readonly persons: ReadonlyMap<string, Person>;
+  /** What belongs to pseudonyms that the order is about and the human is not any more. */
+  readonly lost?: Belongings;
+  readonly policy: Policy;
+}
+
+export const NO_DESCENDANTS: Descendants = {
+  grants: [],
+  sessions: [],
+  delegations: [],
+  agents: [],
+  clients: [],
+  tokens: [],
+};
+
+/** Where nothing has to be asked: a cause that names its orders. */
+export const EMPTY_WORLD: World = {
+  lifecycleSize: Number.MAX_SAFE_INTEGER,
+  human: { subjects: [], absentIssuers: [] },
+  persons: new Map(),
+  owned: [],
+  descendants: NO_DESCENDANTS,
+  policy: { owns: [], expects: [], groupless: [] },
+};

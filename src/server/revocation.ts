@@ -1,0 +1,98 @@
+import type { Registry } from 'prom-client';
+import type { Access } from '../access/access.js';
+import { KeelsonError } from '../core/error.js';
+import type { Readiness } from '../http/readiness.js';
+import type { Intake } from '../intake/intake.js';
+import { ProjectionRunner } from '../ledger/projection-runner.js';
+import { nodeHasher } from '../platform/hasher.js';
+import { Follower } from '../revocation/follower.js';
+import type { IdentityPort } from '../revocation/identity-port.js';
+import { OverdueWatch } from '../revocation/overdue.js';
+import { Processor } from '../revocation/processor.js';
+import { revocationProjection } from '../revocation/projection.js';
+import type { KeyMaterial } from '../revocation/state.js';
+import { Survey } from '../revocation/survey.js';
+import { Terms } from '../revocation/term.js';
+import type { Policy } from '../revocation/world.js';
+import type { Foundation } from './foundation.js';
+import type { LedgerParts } from './ledger.js';
+
+export interface RevocationParts {
+  readonly foundation: Foundation;
+  readonly ledger: LedgerParts;
+  readonly intake: Intake;
+  readonly access: Access;
+  readonly identity: IdentityPort;
+  readonly readiness: Readiness;
+  readonly metrics: Registry;
+}
+
+export const revocationMaterial = ({ keyring }: Foundation): KeyMaterial => ({
+  hasher: nodeHasher,
+  guardKey: keyring.macKey('guard/g1').export(),
+});
+
+export const makeRevocationProjection = (foundation: Foundation): ReturnType<typeof revocationProjection> =>
+  revocationProjection(revocationMaterial(foundation));
+
+/** Starts what turns causes into orders: the projection, the processor, the watch over what is overdue. */
+export function openRevocation(parts: RevocationParts): () => Promise<void> {
+  const { foundation, ledger, intake, access, identity, readiness, metrics } = parts;
+  const { config, logger, clock, database, vault } = foundation;
+  const { watch, reader } = ledger;
+  const runner = new ProjectionRunner({
+    database,
+    reader,
+    watch,
+    logger,
+    projection: makeRevocationProjection(foundation),
+  });
+  const processor = new Processor({
+    follower: new Follower(database, watch, revocationMaterial(foundation)),
+    terms: new Terms(database),
+    survey: new Survey({
+      identity,
+      identify: (pseudonyms) => vault.identify(pseudonyms),
+      policyOf: (producer) => readPolicy(access, producer),
+      logger,
+    }),
+    intake,
+    clock,
+    logger,
+    settings: {
+      holdCount: config.KEELSON_REVOCATION_HOLD_COUNT,
+      holdShare: config.KEELSON_REVOCATION_HOLD_SHARE,
+      holdUs: config.KEELSON_REVOCATION_HOLD_S * 1_000_000,
+    },
+  });
+  const overdue = new OverdueWatch({
+    database,
+    clock,
+    logger,
+    metrics,
+    overdueS: config.KEELSON_REVOCATION_OVERDUE_S,
+  });
+  readiness.add('revocation', async () => {
+    const failure = runner.failure ?? processor.failure;
+    if (failure instanceof KeelsonError) throw failure;
+    if (failure !== undefined) throw new KeelsonError('not_ready', 'revocation does not go on');
+    await overdue.requireNone();
+  });
+  runner.start();
+  processor.start();
+  return async () => {
+    await Promise.all([processor.close(), overdue.close()]);
+    await runner.close();
+  };
+}
+
+/** What the configuration of producers says of a source. */
+async function readPolicy(access: Access, producer: string): Promise<Policy> {
+  try {
+    const { config } = await access.producer(producer);
+    return { owns: config.issuer === undefined ? [] : [config.issuer], expects: [], groupless: [] };
+  } catch (error) {
+    if (error instanceof KeelsonError && error.code === 'not_found') return { owns: [], expects: [], groupless: [] };
+    throw error;
+  }
+}
