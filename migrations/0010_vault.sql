@@ -8,8 +8,6 @@ create table keelson.subject (
   kind text not null check (kind in ('person', 'record')),
   -- Nonce (12), the subject's key under the key-encryption key (32), tag (16); the pseudonym is its additional data.
   wrapped_key bytea not null check (octet_length(wrapped_key) = 60),
-  -- Issuer and identifier of a person, under a subkey of the subject's: who is to be revoked has to be told by name.
-  identifier bytea check ((identifier is null) = (kind = 'record')),
   made_at timestamptz not null default now()
 );
 

@@ -32,7 +32,7 @@ const FIND_OR_MAKE = `
 with given as (
   select * from unnest($1::bytea[], $2::bytea[], $3::bytea[], $4::bytea[]) as given (mac, pseudonym, wrapped_key, identifier)
 ), known as (
-  select l.mac, s.pseudonym, s.wrapped_key
+  select l.mac, s.pseudonym, s.wrapped_key, s.identifier is null as nameless
   from given join keelson.subject_lookup l on l.mac = given.mac join keelson.subject s on s.pseudonym = l.pseudonym
 ), placed as (
   insert into keelson.subject_lookup (mac, pseudonym)
@@ -43,9 +43,14 @@ with given as (
   insert into keelson.subject (pseudonym, kind, wrapped_key, identifier)
   select pseudonym, 'person', wrapped_key, identifier from given join placed using (mac)
 )
-select mac, pseudonym, wrapped_key from known
+select mac, pseudonym, wrapped_key, nameless from known
 union all
-select mac, pseudonym, wrapped_key from given join placed using (mac)`;
+select mac, pseudonym, wrapped_key, false from given join placed using (mac)`;
+
+const GIVE_IDENTIFIERS = `
+update keelson.subject as s set identifier = given.identifier
+from unnest($1::bytea[], $2::bytea[]) as given (pseudonym, identifier)
+where s.pseudonym = given.pseudonym and s.identifier is null`;
 
 interface SubjectRow {
   mac: Buffer;
@@ -99,13 +104,26 @@ export class Subjects {
       const made = this.makeSubject();
       return { mac, ...made, identifier: sealIdentifier(made.subject, person) };
     });
-    const { rows } = await this.options.database.query<SubjectRow>(FIND_OR_MAKE, [
+    const { rows } = await this.options.database.query<SubjectRow & { nameless: boolean }>(FIND_OR_MAKE, [
       fresh.map(({ mac }) => mac),
       fresh.map(({ subject }) => subject.pseudonym),
       fresh.map(({ wrapped }) => wrapped),
       fresh.map(({ identifier }) => identifier),
     ]);
-    return rows.map((row) => [byMac.get(row.mac.toString('hex')) as string, this.openSubject(row)]);
+    const nameless: { subject: Subject; person: Person }[] = [];
+    const found = rows.map((row): [string, Subject] => {
+      const name = byMac.get(row.mac.toString('hex')) as string;
+      const subject = this.openSubject(row);
+      if (row.nameless) nameless.push({ subject, person: wanted.get(name) as Person });
+      return [name, subject];
+    });
+    if (nameless.length > 0) {
+      await this.options.database.query(GIVE_IDENTIFIERS, [
+        nameless.map(({ subject }) => subject.pseudonym),
+        nameless.map(({ subject, person }) => sealIdentifier(subject, person)),
+      ]);
+    }
+    return found;
   }
 
   /** A subject of a record's own: durable when it resolves. Concurrent calls share statements. @throws as `subjectsFor` */
@@ -172,13 +190,14 @@ export class Subjects {
   }
 
   /**
-   * Who is behind these pseudonyms, by pseudonym in hex; one that is not in the answer has been erased, or is no person's.
+   * Who is behind these pseudonyms, by pseudonym in hex; one that is not in the answer has been erased, is no person's, or was made
+   * by a version that kept no identifiers and has not been met since.
    * @throws as `keysOf`
    */
   async identify(pseudonyms: readonly Uint8Array[]): Promise<Map<string, Person>> {
     if (pseudonyms.length === 0) return new Map();
     const { rows } = await this.options.database.query<Omit<SubjectRow, 'mac'> & { identifier: Buffer }>(
-      `select pseudonym, wrapped_key, identifier from keelson.subject where pseudonym = any($1::bytea[]) and kind = 'person'`,
+      `select pseudonym, wrapped_key, identifier from keelson.subject where pseudonym = any($1::bytea[]) and identifier is not null`,
       [pseudonyms.map((pseudonym) => Buffer.from(pseudonym))],
     );
     return new Map(rows.map((row) => [hex(row.pseudonym), openIdentifier(this.openSubject(row), row.identifier)]));

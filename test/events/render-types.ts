@@ -26,7 +26,7 @@ export const bodyOf = (schema: SchemaFile): AvroObject =>
 
 /** `src/events/types.ts`: the events as their producers write them, out of the schemas. */
 export async function renderTypes(): Promise<string> {
-  const schemas = readSchemaFiles();
+  const schemas = newestOf(readSchemaFiles());
   const text = [
     '/** The events as producers write them. Made from schemas/ by test/events/render-types.ts; a test holds them together. */',
     "import type { Json } from './json.js';",
@@ -38,6 +38,12 @@ export async function renderTypes(): Promise<string> {
     `export type Event = ${schemas.map(({ name }) => name).join(' | ')};`,
   ].join('\n\n');
   return format(text, { parser: 'typescript', printWidth: 120, singleQuote: true, trailingComma: 'all' });
+}
+
+/** Of each family the version that events are written with: the one of the highest number. */
+export function newestOf(files: readonly SchemaFile[]): SchemaFile[] {
+  const version = ({ file }: SchemaFile): number => Number(/\.v(\d+)\.avsc$/.exec(file)![1]);
+  return files.filter((one) => files.every((other) => other.name !== one.name || version(other) <= version(one)));
 }
 
 function renderEvent(schema: SchemaFile): string {

@@ -1,3 +1,4 @@
+import { hash } from 'node:crypto';
 import { readFile, readdir, writeFile } from 'node:fs/promises';
 import pg from 'pg';
 import { afterEach, describe, expect, test } from 'vitest';
@@ -65,6 +66,15 @@ describe('migrations', () => {
     url.password = 'm';
     expect(await migrate({ url: url.href })).toEqual(names);
     await tamper(`drop role ${role}`);
+  });
+
+  test('are never edited once released: a database that ran one does not run it again', async () => {
+    const file = new URL('./snapshots/migrations.json', import.meta.url);
+    const released = JSON.parse(await readFile(file, 'utf8')) as Record<string, string>;
+    for (const [name, sha256] of Object.entries(released)) {
+      const text = await readFile(new URL(`../../migrations/${name}.sql`, import.meta.url));
+      expect(hash('sha256', text), name).toBe(sha256);
+    }
   });
 
   test('make the schema that the snapshot shows (UPDATE_SNAPSHOTS=1 writes it)', async () => {

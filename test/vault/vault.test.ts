@@ -68,6 +68,21 @@ describe('subjects', () => {
     expect(again!.pseudonym.equals(gone.pseudonym)).toBe(false);
   });
 
+  test('a person whom an earlier version made without an identifier gets it when met again', async () => {
+    const [old] = await open().subjectsFor([person('old')]);
+    await db.tamper('alter table keelson.subject drop constraint subject_identifier_check');
+    await db.tamper('update keelson.subject set identifier = null where pseudonym = $1', [old!.pseudonym]);
+    await db.tamper(
+      `alter table keelson.subject
+         add constraint subject_identifier_check check ((identifier is null) = (kind = 'record')) not valid`,
+    );
+    expect(await open().identify([old!.pseudonym])).toEqual(new Map());
+    const [again, other] = await open().subjectsFor([person('old'), person('new')]);
+    expect(again).toEqual(old);
+    const names = await open().identify([old!.pseudonym, other!.pseudonym]);
+    expect([...names.values()].sort((a, b) => (a.id < b.id ? -1 : 1))).toEqual([person('new'), person('old')]);
+  });
+
   test('records of their own get subjects that nothing looks up', async () => {
     const vault = open();
     const lookups = await count('subject_lookup');
