@@ -22,6 +22,8 @@
  * `keysOf`, `openEvent`.
  */
 export * from './json.js';
+export * from './json-parse.js';
+export { readNumber } from './json-number.js';
 export * from './json-text.js';
 export * from './canonical.js';
 export * from './json-split.js';

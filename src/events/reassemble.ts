@@ -1,12 +1,6 @@
-import {
-  ExactNumber,
-  makeObject,
-  parseJsonText,
-  readNumber,
-  type Json,
-  type JsonLimits,
-  type JsonObject,
-} from './json.js';
+import { ExactNumber, makeObject, type Json, type JsonLimits, type JsonObject } from './json.js';
+import { readNumber } from './json-number.js';
+import { parseJsonText } from './json-parse.js';
 import type { ObjectPlan, Plan } from './plan.js';
 import { escapeToken, parsePointer } from './pointer.js';
 import type { DecodedRecord } from './record.js';

@@ -1,6 +1,7 @@
 /** JSON bodies of routes that take no uploads: read as strictly as events are, and by the same parser. */
 import { KeelsonError } from '../core/error.js';
-import { ExactNumber, parseJson, type Json } from '../events/json.js';
+import { parseJson } from '../events/json-parse.js';
+import { ExactNumber, type Json } from '../events/json.js';
 import { formatPointer } from '../events/pointer.js';
 import type { Http } from './http.js';
 

@@ -6,6 +6,7 @@ import {
   DEFAULT_JSON_LIMITS,
   ExactNumber,
   parseJson,
+  readNumber,
   splitItems,
   stringifyJson,
   type Json,
@@ -84,6 +85,57 @@ describe('parseJson', () => {
     ['{"a":1,"\\u0061":2}', 'duplicate_member'],
     ['{"__proto__":1,"__proto__":1}', 'duplicate_member'],
   ])('%j is %s', (text, code) => expect(codeOf(() => parse(text))).toBe(code));
+
+  test('names are told apart, however long, and however they meet where they are kept', () => {
+    const name = (length: number) => 'n'.repeat(length);
+    // The first four have one hash.
+    const names = [
+      'AaAa',
+      'AaBB',
+      'BBAa',
+      'BBBB',
+      '',
+      ...[63, 64, 65, 66, 300].map(name),
+      `${name(63)}m`,
+      'é',
+      '\u2028',
+    ];
+    for (const order of [names, [...names].reverse(), names]) {
+      for (const text of [order, order.map((one) => `${one}\n`)].map((set) =>
+        JSON.stringify(Object.fromEntries(set.map((one, i) => [one, i]))),
+      )) {
+        expect(stringifyJson(parse(text))).toBe(text);
+        expect(codeOf(() => parse(`${text.slice(0, -1)},${text.slice(1)}`))).toBe('duplicate_member');
+      }
+    }
+    expect(codeOf(() => parse(`{"${name(65)}`))).toBe('malformed_json');
+    expect(codeOf(() => parse('{"a'))).toBe('malformed_json');
+    expect(codeOf(() => parse('{"a\u0001":1}'))).toBe('malformed_json');
+  });
+
+  test('a number is what its text alone is, wherever it stands', () => {
+    const digits = fc.string({ unit: fc.constantFrom(...'0159'), minLength: 1, maxLength: 20 });
+    const text = fc
+      .tuple(
+        fc.constantFrom('', '-'),
+        digits,
+        fc.option(digits),
+        fc.option(fc.tuple(fc.constantFrom('e', 'E', 'e-', 'E+'), fc.nat(400))),
+      )
+      .map(([sign, whole, fraction, exponent]) =>
+        [sign, whole, fraction === null ? '' : `.${fraction}`, exponent === null ? '' : exponent.join('')].join(''),
+      );
+    fc.assert(
+      fc.property(text, fc.constantFrom(',', ']', ' ', '}'), (number, behind) => {
+        const rest = { ',': ',1]', ']': ']', ' ': ' ]', '}': '}]' }[behind]!;
+        const code = codeOf(() => parse(`[${behind === '}' ? '{"n":' : ''}${number}${rest}`));
+        const valid = /^-?(0|[1-9]\d*)(\.\d+)?([eE][+-]?\d+)?$/.test(number);
+        expect(code).toBe(valid ? undefined : 'malformed_json');
+        if (valid) expect(parse(`[${number}]`)).toEqual([readNumber(number)]);
+      }),
+      { numRuns: 5_000 },
+    );
+  });
 
   test('invalid UTF-8 is refused', () => {
     for (const bytes of [
