@@ -21,8 +21,6 @@ export type Plan =
 export interface ObjectPlan {
   readonly kind: 'object';
   readonly members: ReadonlyMap<string, Plan>;
-  /** Every Avro field, null: what a body starts as. */
-  readonly empty: Readonly<Record<string, null>>;
 }
 
 interface MutablePlan extends ObjectPlan {
@@ -72,7 +70,7 @@ function compileType(type: AvroSchema, maxLength: number): Plan {
       for (const field of type.fields ?? []) {
         members.set(field.name, compileType(field.type, (field.maxLength as number | undefined) ?? DEFAULT_MAX_LENGTH));
       }
-      return { kind: 'object', members, empty: Object.fromEntries([...members.keys()].map((name) => [name, null])) };
+      return { kind: 'object', members };
     }
     case 'array':
       return { kind: 'array', items: compileType(type.items as AvroSchema, maxLength) };

@@ -1,5 +1,6 @@
 import avsc from 'avsc';
 import { KeelsonError } from '../core/error.js';
+import { compileWrite, type Write } from './avro-write.js';
 import { canonicalForm, fingerprintText, type AvroObject } from './fingerprint.js';
 import { compilePlan, type ObjectPlan } from './plan.js';
 
@@ -23,6 +24,8 @@ export interface EventSchema {
   readonly acting: readonly string[];
   readonly plan: ObjectPlan;
   readonly codec: avsc.Type;
+  /** Writes a body as the codec does. */
+  readonly writeBody: Write;
 }
 
 interface Attributes {
@@ -80,6 +83,7 @@ export function compileSchema(text: string): EventSchema {
         avro.sealed.map(({ pointer }) => pointer),
       ),
       codec: makeCodec(avro),
+      writeBody: compileWrite(body),
     };
   } catch (cause) {
     throw new KeelsonError('unknown_schema', 'not the text of a schema', { cause });

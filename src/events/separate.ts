@@ -24,7 +24,7 @@ export interface OriginalText {
   readonly text: string;
 }
 
-/** A body as the codec takes and gives it: every field of the schema, longs as `bigint`, absent ones null. */
+/** A body as `encodeRecord` takes it, longs as `bigint`; the codec gives every field of the schema, absent ones null. */
 export type Body = { [field: string]: BodyValue };
 export type BodyValue = null | boolean | number | bigint | string | Buffer | BodyValue[] | Body;
 
@@ -109,7 +109,7 @@ class Separation {
   readonly originals: OriginalText[] = [];
 
   takeObject(object: JsonObject, plan: ObjectPlan, pointer: string, except?: ReadonlySet<string>): Body {
-    const body: Body = { ...plan.empty };
+    const body = makeObject() as Body;
     let unnamed: JsonObject | undefined;
     for (const name in object) {
       const value = object[name] as Json;
