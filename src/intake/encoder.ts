@@ -32,7 +32,7 @@ import type { PackedRecord } from '../eventlog/pack.js';
 import type { Partition, Topic } from '../eventlog/port.js';
 import type { Clock } from '../platform/clock.js';
 import { hmac } from '../vault/mac.js';
-import { drawRandom, needsOwnSubject, sealEvent, type Subject, type Vault } from '../vault/index.js';
+import { drawRandom, needsOwnSubject, sealEvent, type Person, type Subject, type Vault } from '../vault/index.js';
 import { refuse, type Arrived, type Item, type Refused } from './item.js';
 import type { PartitionTable } from './partition.js';
 import { requirePublishable } from './scope.js';
@@ -111,16 +111,19 @@ export class Encoder {
    */
   async encode(items: readonly Item[], context: EncodeContext): Promise<(Encoded | Refused)[]> {
     const prepared = items.map((item) => ('error' in item ? item : this.#prepare(item, context)));
-    const good = prepared.filter((one): one is Prepared => !('error' in one));
     const issuer = context.sender.producer.config.issuer ?? NO_ISSUER;
-    const persons = good.flatMap(({ separated }) =>
-      separated.persons.map((person) => ({ issuer: person.issuer ?? issuer, id: person.id })),
-    );
-    const needOwn = good.filter(({ separated }) => needsOwnSubject(separated));
+    const persons: Person[] = [];
+    let needOwn = 0;
+    for (const one of prepared) {
+      if ('error' in one) continue;
+      for (const person of one.separated.persons) persons.push({ issuer: person.issuer ?? issuer, id: person.id });
+      if (needsOwnSubject(one.separated)) needOwn++;
+    }
     const [subjects, own] = await Promise.all([
       persons.length === 0 ? [] : this.options.vault.subjectsFor(persons),
-      needOwn.length === 0 ? [] : this.options.vault.newSubjects(needOwn.length),
+      needOwn === 0 ? [] : this.options.vault.newSubjects(needOwn),
     ]);
+    const acceptedAtUs = this.options.clock.nowUs();
     let nextSubject = 0;
     let nextOwn = 0;
     const blobs: { readonly sha256: Buffer; readonly ciphertext: Buffer }[] = [];
@@ -129,7 +132,7 @@ export class Encoder {
       const count = one.separated.persons.length;
       const theirs = subjects.slice(nextSubject, (nextSubject += count));
       const itsOwn = needsOwnSubject(one.separated) ? own[nextOwn++] : undefined;
-      return this.#finish(one, context, theirs, itsOwn, blobs);
+      return this.#finish(one, context, acceptedAtUs, theirs, itsOwn, blobs);
     });
     if (blobs.length > 0) await this.options.vault.blobs.put(blobs);
     return outcomes;
@@ -138,7 +141,6 @@ export class Encoder {
   /** Checks, masks, takes apart. */
   #prepare(item: Arrived, { sender, topics }: EncodeContext): Prepared | Refused {
     const type = item.event.type;
-    const known = { ...(item.id === undefined ? {} : { id: item.id }), ...(typeof type === 'string' ? { type } : {}) };
     try {
       if (typeof type !== 'string') {
         throw new KeelsonError('invalid_event', 'a type is a text', { pointer: '/type' });
@@ -148,21 +150,19 @@ export class Encoder {
       const id = item.id ?? makeUuidV7(Number(this.options.clock.nowUs() / 1000n));
       const masked = scrubSecrets(item.event, this.#digestSecret, masksOf(sender.producer.config));
       this.#requireNoSecret(id, item.source);
-      return {
-        item,
-        schema,
-        id,
-        masked,
-        separated: separate(item.event, schema),
-      };
+      return { item, schema, id, masked, separated: separate(item.event, schema) };
     } catch (error) {
-      return refuse(item.raw, error, known);
+      return refuse(item.raw, error, {
+        ...(item.id === undefined ? {} : { id: item.id }),
+        ...(typeof type === 'string' ? { type } : {}),
+      });
     }
   }
 
   #finish(
     { item, schema, id, masked, separated }: Prepared,
     { protocol, sender }: EncodeContext,
+    acceptedAtUs: bigint,
     persons: readonly Subject[],
     own: Subject | undefined,
     blobs: { readonly sha256: Buffer; readonly ciphertext: Buffer }[],
@@ -177,7 +177,7 @@ export class Encoder {
         id,
         type: separated.type,
         occurredAtUs: separated.occurredAtUs,
-        acceptedAtUs: this.options.clock.nowUs(),
+        acceptedAtUs,
         producer,
         producerVerified: sender.verified,
         source: item.source,

@@ -26,11 +26,13 @@ export function sealEvent(
   own: Subject | undefined,
 ): SealedEvent {
   const groups = new Map<string, { subject: Subject; fields: SealedField[] }>();
+  let latest: { subject: Subject; fields: SealedField[] } | undefined;
   const groupOf = (subject: Subject): SealedField[] => {
+    if (latest?.subject === subject) return latest.fields;
     const key = subject.pseudonym.toString('latin1');
-    let group = groups.get(key);
-    if (!group) groups.set(key, (group = { subject, fields: [] }));
-    return group.fields;
+    latest = groups.get(key);
+    if (!latest) groups.set(key, (latest = { subject, fields: [] }));
+    return latest.fields;
   };
   const places = event.persons.map(({ pointer, text }, i) => {
     const subject = persons[i];

@@ -167,7 +167,10 @@ function encrypt(key: Binary, nonce: Buffer, about: Buffer, plain: Buffer): Buff
   cipher.setAAD(about);
   const body = cipher.update(plain);
   cipher.final();
-  return Buffer.concat([body, cipher.getAuthTag()]);
+  const sealed = Buffer.allocUnsafe(body.length + TAG_BYTES);
+  sealed.set(body);
+  sealed.set(cipher.getAuthTag(), body.length);
+  return sealed;
 }
 
 function decrypt(key: Buffer, context: SealContext, block: SealedBlock, ciphertext: Uint8Array): Buffer {

@@ -78,13 +78,13 @@ export class Subjects {
    */
   async subjectsFor(persons: readonly Person[]): Promise<Subject[]> {
     const names = persons.map(nameOf);
-    const found = new Map<string, Subject>();
+    const subjects = names.map((name) => this.known.get(name));
     const wanted = new Map<string, Person>();
-    names.forEach((name, i) => {
-      const subject = this.known.get(name);
-      if (subject) found.set(name, subject);
-      else wanted.set(name, persons[i] as Person);
+    subjects.forEach((subject, i) => {
+      if (subject === undefined) wanted.set(names[i]!, persons[i]!);
     });
+    if (wanted.size === 0) return subjects as Subject[];
+    const found = new Map<string, Subject>();
     for (let round = 0; wanted.size > 0; round++) {
       if (round === MAX_ROUNDS) throw new Error('subjects are made and deleted faster than they can be found');
       for (const [name, subject] of await this.findOrMake(wanted)) {
@@ -93,7 +93,7 @@ export class Subjects {
         found.set(name, subject);
       }
     }
-    return names.map((name) => found.get(name) as Subject);
+    return subjects.map((subject, i) => subject ?? found.get(names[i]!)!);
   }
 
   private async findOrMake(wanted: ReadonlyMap<string, Person>): Promise<[string, Subject][]> {
