@@ -52,6 +52,13 @@ export const KEY_RULES: readonly SecretRule[] = [
   { name: 'sendgrid', pattern: /SG\.[\w-]{22}\.[\w-]{43}/ },
   { name: 'azure', pattern: /AccountKey=[A-Za-z0-9+/]{86}==/, secret: (match) => match.slice('AccountKey='.length) },
   { name: 'digitalocean', pattern: /do[opr]_v1_[a-f0-9]{64}/ },
+  { name: 'age', pattern: /AGE-SECRET-KEY-1[02-9AC-HJ-NP-Z]{58}/ },
+  { name: 'atlassian', pattern: /ATATT3[\w-]{40,}={0,2}[A-Za-z0-9]{0,8}/ },
+  { name: 'databricks', pattern: /(?<![A-Za-z0-9])dapi[a-f0-9]{32}/ },
+  { name: 'docker', pattern: /dckr_[po]at_[\w-]{20,}/ },
+  { name: 'grafana', pattern: /gl(?:sa|c)_[A-Za-z0-9_+/=]{32,}/ },
+  { name: 'linear', pattern: /lin_api_[A-Za-z0-9]{32,}/ },
+  { name: 'shopify', pattern: /shp(?:at|ca|pa|ss)_[a-fA-F0-9]{32}/ },
   { name: 'keelson', pattern: /kls_[0-9A-Za-z]{49}/ },
 ];
 

@@ -1,3 +1,4 @@
+import { KeelsonError } from '../core/error.js';
 import { isObject, type Json, type JsonObject } from './json.js';
 import { canonicalJson } from './canonical.js';
 import { escapeToken, parsePointer } from './pointer.js';
@@ -27,7 +28,7 @@ const PASSES = [compileRules(JWT_RULES), compileRules(KEY_RULES)];
 
 /** Texts that the rules look at closely: the starts of all of them, as cheap as it gets. */
 const SUSPICIOUS =
-  /e(?:yJ|yAi|wog|woi|w0K)|-----BEGIN|[Bb](?:earer|EARER|asic|ASIC)\s|:\/\/[^\s/]{0,400}@|A(?:KIA|SIA)|[Ss]ecret_?[Aa]ccess_?[Kk]ey|gh[pousr]_|github_pat_|gl[a-z]{2,5}-|xox[abeoprs]-|xapp-|hooks\.slack|[sr]k_[lt]|whsec_|AIza|ya29\.|GOCSPX-|sk-|npm_|pypi-|hf_|hv[sb]\.|SG\.|AccountKey=|do[opr]_v1_|kls_/;
+  /e(?:yJ|yAi|wog|woi|w0K)|-----BEGIN|[Bb](?:earer|EARER|asic|ASIC)\s|:\/\/[^\s/]{0,400}@|A(?:KIA|SIA)|[Ss]ecret_?[Aa]ccess_?[Kk]ey|gh[pousr]_|github_pat_|gl[a-z]{2,5}-|xox[abeoprs]-|xapp-|hooks\.slack|[sr]k_[lt]|whsec_|AIza|ya29\.|GOCSPX-|sk-|npm_|pypi-|hf_|hv[sb]\.|SG\.|AccountKey=|do[opr]_v1_|AGE-SEC|ATATT3|dapi[a-f0-9]|dckr_|gl(?:sa|c)_|lin_api_|shp[acps][ats]_|kls_/;
 
 /** `[masked:<rule>:<first 16 hex digits of the digest>]` */
 export const formatMask = (rule: string, digest: Buffer): string => `[masked:${rule}:${digest.toString('hex', 0, 8)}]`;
@@ -38,12 +39,22 @@ export const formatMask = (rule: string, digest: Buffer): string => `[masked:${r
  * secrets key. Linear in the size of the event.
  *
  * @returns where something was replaced, by which rule, with its digest; pointers are into the event as it is afterwards.
+ * @throws KeelsonError `duplicate_member`: two names of one object that differ in nothing but a secret and its mask.
  */
 export function scrubSecrets(event: JsonObject, digest: SecretDigest, masks: MaskPatterns = []): MaskedAt[] {
-  const masked: MaskedAt[] = [];
-  for (const tokens of masks) maskAt(event, tokens, 0, '', digest, masked);
-  scrubObject(event, '', digest, masked);
-  return masked;
+  const configured: MaskedAt[] = [];
+  for (const tokens of masks) maskAt(event, tokens, 0, '', digest, configured);
+  const scrubbing: Scrubbing = { digest, configured, masked: [] };
+  scrubObject(event, '', scrubbing);
+  return [...configured, ...scrubbing.masked];
+}
+
+interface Scrubbing {
+  readonly digest: SecretDigest;
+  /** What configured pointers named; it was masked before the rest is looked at. */
+  readonly configured: MaskedAt[];
+  /** What was found, in the order of the event: what lies inside one member stands together. */
+  readonly masked: MaskedAt[];
 }
 
 /** `scrubSecrets` for one text that stands alone, such as an event's id. */
@@ -51,46 +62,64 @@ export function scrubText(text: string, pointer: string, digest: SecretDigest, m
   return text.length < SHORTEST_SECRET_TEXT || !SUSPICIOUS.test(text) ? text : replace(text, pointer, digest, masked);
 }
 
-function scrubObject(object: JsonObject, pointer: string, digest: SecretDigest, masked: MaskedAt[]): void {
+function scrubObject(object: JsonObject, pointer: string, scrubbing: Scrubbing): void {
+  const { digest, masked } = scrubbing;
   if ('kty' in object) maskKey(object, pointer, digest, masked);
   for (const name of Object.keys(object)) {
     const value = object[name] as Json;
+    const first = masked.length;
     if (typeof value === 'string') {
       // Pointers are only made for what needs one.
       if (value.length >= SHORTEST_SECRET_TEXT && SUSPICIOUS.test(value)) {
         object[name] = replace(value, `${pointer}/${escapeToken(name)}`, digest, masked);
       }
     } else if (typeof value === 'object' && value !== null) {
-      scrubContainer(value, `${pointer}/${escapeToken(name)}`, digest, masked);
+      scrubContainer(value, `${pointer}/${escapeToken(name)}`, scrubbing);
     }
-    if (name.length >= SHORTEST_SECRET_TEXT && SUSPICIOUS.test(name)) rename(object, name, pointer, digest, masked);
+    if (name.length >= SHORTEST_SECRET_TEXT && SUSPICIOUS.test(name)) rename(object, name, pointer, scrubbing, first);
   }
 }
 
-function scrubContainer(value: Json, pointer: string, digest: SecretDigest, masked: MaskedAt[]): void {
+function scrubContainer(value: Json, pointer: string, scrubbing: Scrubbing): void {
   if (Array.isArray(value)) {
     value.forEach((item, i) => {
-      if (typeof item === 'string') value[i] = scrubText(item, `${pointer}/${i}`, digest, masked);
-      else scrubContainer(item, `${pointer}/${i}`, digest, masked);
+      if (typeof item === 'string') {
+        value[i] = scrubText(item, `${pointer}/${i}`, scrubbing.digest, scrubbing.masked);
+      } else scrubContainer(item, `${pointer}/${i}`, scrubbing);
     });
-  } else if (isObject(value)) scrubObject(value, pointer, digest, masked);
+  } else if (isObject(value)) scrubObject(value, pointer, scrubbing);
 }
 
-/** A secret in a member's name; what was masked below it is found below the new name. */
-function rename(object: JsonObject, name: string, pointer: string, digest: SecretDigest, masked: MaskedAt[]): void {
+/**
+ * A secret in a member's name; what was masked below it is found below the new name.
+ *
+ * @param first where in `masked` begins what lies in this member
+ * @throws KeelsonError `duplicate_member` where a member of the new name is there already: one of the two would be lost.
+ */
+function rename(object: JsonObject, name: string, pointer: string, scrubbing: Scrubbing, first: number): void {
+  const { digest, masked, configured } = scrubbing;
   const found: MaskedAt[] = [];
   const clean = replace(name, '', digest, found);
-  if (clean === name || clean in object) return;
+  if (clean === name) return;
   const from = `${pointer}/${escapeToken(name)}`;
+  if (clean in object) {
+    throw new KeelsonError('duplicate_member', 'with its secret masked, this name is there twice', { pointer: from });
+  }
   const to = `${pointer}/${escapeToken(clean)}`;
-  masked.forEach((place, i) => {
-    if (place.pointer === from || place.pointer.startsWith(`${from}/`)) {
-      masked[i] = { ...place, pointer: to + place.pointer.slice(from.length) };
-    }
-  });
+  move(configured, 0, from, to);
+  move(masked, first, from, to);
   masked.push(...found.map((place) => ({ ...place, pointer: to })));
   object[clean] = object[name] as Json;
   delete object[name];
+}
+
+function move(places: MaskedAt[], first: number, from: string, to: string): void {
+  for (let i = first; i < places.length; i++) {
+    const place = places[i] as MaskedAt;
+    if (place.pointer === from || place.pointer.startsWith(`${from}/`)) {
+      places[i] = { ...place, pointer: to + place.pointer.slice(from.length) };
+    }
+  }
 }
 
 function maskKey(object: JsonObject, pointer: string, digest: SecretDigest, masked: MaskedAt[]): void {

@@ -45,6 +45,13 @@ const SECRETS: [rule: string, secret: string][] = [
   ['npm', of('np', 'm_', a(36))],
   ['keelson', of('kl', 's_', a(49))],
   ['vault', of('hv', 's.', a(24))],
+  ['age', of('AGE-SECRET', '-KEY-1', 'QPZRY9X8'.repeat(8).slice(0, 58))],
+  ['atlassian', of('ATA', 'TT3', a(60), '=', a(8))],
+  ['databricks', of('da', 'pi', '0123456789abcdef'.repeat(2))],
+  ['docker', of('dckr', '_pat_', a(27))],
+  ['grafana', of('gl', 'sa_', a(32), '_0a1b2c3d')],
+  ['linear', of('lin', '_api_', a(40))],
+  ['shopify', of('sh', 'pat_', '0123456789abcdef'.repeat(2))],
 ];
 
 describe('scrubSecrets', () => {
@@ -69,6 +76,31 @@ describe('scrubSecrets', () => {
       [`/o/${name}/t`, 'jwt'],
       [`/o/${name}`, 'jwt'],
     ]);
+  });
+
+  test('what configured pointers masked below a secret name goes along, too', () => {
+    const name = mark('jwt', JWT);
+    expect(scrub({ [JWT]: { pin: 1234 } }, ['/*/pin']).masked).toEqual([
+      [`/${name}/pin`, 'configured'],
+      [`/${name}`, 'jwt'],
+    ]);
+  });
+
+  test('two names that differ in nothing but a secret and its mask are refused: one member would be lost', () => {
+    const twice = { o: { [`of ${JWT}`]: 1, [`of ${mark('jwt', JWT)}`]: 2 } };
+    expect(() => scrub(twice)).toThrow(
+      expect.objectContaining({ code: 'duplicate_member', pointer: `/o/of ${JWT}` }) as Error,
+    );
+  });
+
+  test('many secret names in one object: each is looked at once', () => {
+    const names = Array.from({ length: 20_000 }, (_, i) => of('Bearer ', a(24), String(i)));
+    let looks = 0;
+    const event = parseJsonText(JSON.stringify(Object.fromEntries(names.map((name) => [name, name])))) as JsonObject;
+    const masked = scrubSecrets(event, (secret) => (looks++, digest(secret)));
+    expect(masked).toHaveLength(40_000);
+    expect(looks).toBe(40_000);
+    expect(masked.every(({ pointer }) => pointer.startsWith('/Bearer [masked:'))).toBe(true);
   });
 
   test('credentials lose their secret part only', () => {
