@@ -12,6 +12,7 @@ import { ledgerSettings } from './ledger/settings.js';
 import { describe, readEnvironment } from './platform/environment.js';
 import { platformSettings } from './platform/settings.js';
 import { revocationSettings } from './revocation/settings.js';
+import { provisioningSettings } from './provisioning/settings.js';
 import { searchSettings } from './search/settings.js';
 import { vaultSettings } from './vault/settings.js';
 
@@ -26,6 +27,7 @@ export const SETTINGS = [
   ['Ledger', ledgerSettings],
   ['Search', searchSettings],
   ['Revocation', revocationSettings],
+  ['Provisioning', provisioningSettings],
 ] as const;
 
 const configSchema = Type.Object({
@@ -38,6 +40,7 @@ const configSchema = Type.Object({
   ...ledgerSettings.properties,
   ...searchSettings.properties,
   ...revocationSettings.properties,
+  ...provisioningSettings.properties,
 });
 
 export type Config = Readonly<Static<typeof configSchema>>;

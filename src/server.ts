@@ -22,6 +22,7 @@ import { openLedger } from './server/ledger.js';
 import { listen } from './server/listen.js';
 import { ALONE } from './server/alone.js';
 import { openRevocation } from './server/revocation.js';
+import { openProvisioning } from './server/provisioning.js';
 
 export interface Server {
   /** Resolves when it takes requests. @throws KeelsonError what kept it from that; everything is stopped again. */
@@ -110,6 +111,9 @@ async function open(
   );
   const http = await openHttp({ foundation, access, ledger, intake: intake.intake, readiness, metrics });
   closing.add(() => http.close());
+  const provisioning = openProvisioning(foundation, ledger, intake.intake, access, readiness);
+  closing.add(provisioning.close);
+  await provisioning.register(http);
   const adminTokenFile = join(storage.dataFolder, 'admin.token');
   await ensureAdmin(access.store, clock, adminTokenFile);
   const url = await listen(http, config.KEELSON_HOST, config.KEELSON_PORT);

@@ -7,6 +7,54 @@ export const PRODUCER_ID = '^[a-z0-9][a-z0-9._-]{0,62}$';
 /** JSON pointer (RFC 6901). */
 const Pointer = Type.String({ pattern: '^(/([^/~]|~[01])*)*$', maxLength: 500 });
 
+const Issuer = Type.String({ minLength: 1, maxLength: 500 });
+
+/** How an identity source that provisions over SCIM is to be read (docs/connect-okta.md, docs/connect-entra.md). */
+export const ScimConfig = Type.Object(
+  {
+    activeFalse: Type.Enum(['leaver', 'scope_loss'], {
+      description:
+        'What `active: false` means: `leaver`, they left and everything they authorized ends; `scope_loss`, they lost what this source gives',
+    }),
+    issuer: Type.Optional(
+      Type.String({
+        ...Issuer,
+        description: 'Issuer of the tokens that name these persons and groups. Absent: the issuer of the producer',
+      }),
+    ),
+    aliases: Type.Array(
+      Type.Object(
+        {
+          attribute: Type.String({
+            minLength: 1,
+            maxLength: 500,
+            description: 'A SCIM path: `externalId`, `userName`, `emails[type eq "work"].value`',
+          }),
+          issuer: Type.Optional(
+            Type.String({ ...Issuer, description: 'At whom this is an id. Absent: the issuer above' }),
+          ),
+        },
+        { additionalProperties: false },
+      ),
+      {
+        minItems: 1,
+        maxItems: 20,
+        description: 'Which attributes are accounts, and at whom: what tokens name as `sub`',
+      },
+    ),
+    groupClaim: Type.Enum(['displayName', 'externalId', 'id'], {
+      description: 'Which attribute of a group tokens name it by. `id`: the id that Keelson gave it',
+    }),
+    vendor: Type.Optional(
+      Type.Enum(['entra', 'okta'], {
+        description: '`entra`: objectId must be mapped to externalId, which is checked',
+      }),
+    ),
+  },
+  { additionalProperties: false },
+);
+export type ScimConfig = Static<typeof ScimConfig>;
+
 export const ProducerConfig = Type.Object(
   {
     issuer: Type.Optional(
@@ -30,6 +78,7 @@ export const ProducerConfig = Type.Object(
         },
       ),
     ),
+    scim: Type.Optional(ScimConfig),
   },
   { additionalProperties: false },
 );

@@ -20,6 +20,8 @@ export interface AccessRoutesOptions {
   readonly cursors: Cursors;
   /** The fields that may be mapped, by protocol: what `mappings` of a producer is checked against. */
   readonly mappingFields: Readonly<Record<string, readonly string[]>>;
+  /** What else a configuration is checked for. @throws KeelsonError `invalid_request` */
+  readonly requireUsable?: (config: ProducerConfig) => void;
 }
 
 const ScopeName = Type.Enum([...SCOPES]);
@@ -126,7 +128,7 @@ function registerTokens(http: Http, { access, clock, cursors }: AccessRoutesOpti
   );
 }
 
-function registerProducers(http: Http, { access, clock, mappingFields }: AccessRoutesOptions): void {
+function registerProducers(http: Http, { access, clock, mappingFields, requireUsable }: AccessRoutesOptions): void {
   http.put(
     '/v1/producers/:id',
     {
@@ -141,6 +143,7 @@ function registerProducers(http: Http, { access, clock, mappingFields }: AccessR
     },
     async ({ params, body }) => {
       requireFields(body, mappingFields);
+      requireUsable?.(body);
       await access.store.putProducer(params.id, body, clock.nowUs());
       access.forget({ producer: params.id });
       return { id: params.id, config: body };

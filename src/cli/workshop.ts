@@ -9,8 +9,8 @@ import { nodeVerifier } from '../platform/signer.js';
 import { Closing } from '../server/closing.js';
 import { openEventLog } from '../server/event-log.js';
 import { openFoundation, type Foundation } from '../server/foundation.js';
-import { describeLogRecords, makeLedgerParts, makeSearchProjection } from '../server/ledger.js';
-import { makeRevocationProjection } from '../server/revocation.js';
+import { describeLogRecords, makeLedgerParts } from '../server/ledger.js';
+import { PROJECTIONS } from '../server/projections.js';
 import type { Context } from './command.js';
 import { CommandError, EXIT } from './exit.js';
 
@@ -61,7 +61,7 @@ export async function openInspection(
       ...(opened === undefined ? {} : { eventLog: opened.eventLog }),
       ...(scratch === undefined
         ? {}
-        : { scratch, projections: [makeSearchProjection(foundation), makeRevocationProjection(foundation)] }),
+        : { scratch, projections: Object.values(PROJECTIONS).map((make) => make(foundation)) }),
     };
     return { run: (onProgress) => fsck({ ...options, onProgress }), close: () => closing.close() };
   } catch (error) {

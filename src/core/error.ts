@@ -26,6 +26,17 @@ export type ErrorCode =
   | 'invalid_query'
   | 'invalid_cursor'
   | 'unmappable'
+  // provisioning (RFC 7644, table 9)
+  | 'invalid_filter'
+  | 'invalid_path'
+  | 'invalid_value'
+  | 'no_target'
+  | 'immutable'
+  | 'not_unique'
+  | 'too_many_matches'
+  | 'version_mismatch'
+  | 'not_implemented'
+  | 'replayed'
   // access
   | 'unauthenticated'
   | 'forbidden'

@@ -1,7 +1,14 @@
 /** Who calls, as every route sees it. Who a bearer is and what they may do is decided behind the `Authenticate` port. */
 import { KeelsonError } from '../core/error.js';
 
-export const SCOPES = ['publish:decisions', 'publish:lifecycle', 'read', 'read:personal', 'admin'] as const;
+export const SCOPES = [
+  'publish:decisions',
+  'publish:lifecycle',
+  'provision',
+  'read',
+  'read:personal',
+  'admin',
+] as const;
 export type Scope = (typeof SCOPES)[number];
 
 export interface Caller {

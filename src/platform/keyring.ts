@@ -26,7 +26,7 @@ export interface Keyring {
 }
 
 /** lookup: a person's identifier → row; secrets: scrubbed secrets; content: repeat or conflict; cursor: paging; token: API tokens; guard: keys of the revocation table. */
-export type MacLabel = 'lookup' | 'secrets' | 'content' | 'cursor' | 'token' | 'dictionary' | 'guard/g1';
+export type MacLabel = 'lookup' | 'secrets' | 'content' | 'cursor' | 'token' | 'dictionary' | 'guard/g1' | 'scim';
 
 /** What may be shown of the keys, and is kept in the database to compare with. All lowercase hex. */
 export interface KeyFingerprints {

@@ -12,6 +12,7 @@ import { registerIntake } from '../intake/routes.js';
 import { registerLedger } from '../ledger/routes.js';
 import { nodeHasher } from '../platform/hasher.js';
 import { registerRevocation } from '../revocation/routes.js';
+import { requireUsable } from '../provisioning/scim/source.js';
 import { registerSearch } from '../search/routes.js';
 import type { Foundation } from './foundation.js';
 import type { LedgerParts } from './ledger.js';
@@ -39,7 +40,13 @@ export async function openHttp({ foundation, access, ledger, intake, readiness, 
     version: VERSION,
   });
   const cursors = createCursors(keyring.macKey('cursor').export());
-  registerAccess(http, { access, clock, cursors, mappingFields: { opa: Object.keys(OPA_FIELDS) } });
+  registerAccess(http, {
+    access,
+    clock,
+    cursors,
+    mappingFields: { opa: Object.keys(OPA_FIELDS) },
+    requireUsable,
+  });
   await registerIntake(http, { intake, access, settings: config });
   registerQuarantine(http, { vault, cursors });
   registerLedger(http, {

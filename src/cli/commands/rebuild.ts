@@ -4,7 +4,7 @@ import { createCommand, formatJson, withExamples, type Context, type JsonOption 
 /** `keelson rebuild`: beside a running server, or without one. */
 export function createRebuild(context: Context): Command {
   const command = createCommand('rebuild', 'empty a projection, so that the server folds it anew from the ledger')
-    .addArgument(new Argument('<projection>', 'which one').choices(['search', 'revocation']))
+    .addArgument(new Argument('<projection>', 'which one').choices(['search', 'revocation', 'provisioning']))
     .addHelpText(
       'after',
       '\nRuns where the server runs, with its settings; finds the embedded database by KEELSON_DATA.',
@@ -12,12 +12,10 @@ export function createRebuild(context: Context): Command {
     .action(async (name: string, options: JsonOption) => {
       const { openWorkshop } = await import('../workshop.js');
       const { rebuildProjection } = await import('../../ledger/projection-runner.js');
-      const { makeSearchProjection } = await import('../../server/ledger.js');
-      const { makeRevocationProjection } = await import('../../server/revocation.js');
+      const { PROJECTIONS } = await import('../../server/projections.js');
       const foundation = await openWorkshop(context);
       try {
-        const make = name === 'search' ? makeSearchProjection : makeRevocationProjection;
-        await rebuildProjection(foundation.database, make(foundation));
+        await rebuildProjection(foundation.database, PROJECTIONS[name]!(foundation));
       } finally {
         await foundation.close();
       }
