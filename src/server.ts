@@ -17,10 +17,10 @@ import { openEventLog } from './server/event-log.js';
 import { openFoundation, type Foundation } from './server/foundation.js';
 import { startHousekeeping } from './server/housekeeping.js';
 import { openHttp } from './server/http.js';
+import { openIdentity } from './server/identity.js';
 import { openIntake } from './server/intake.js';
 import { openLedger } from './server/ledger.js';
 import { listen } from './server/listen.js';
-import { ALONE } from './server/alone.js';
 import { openRevocation } from './server/revocation.js';
 import { openProvisioning } from './server/provisioning.js';
 
@@ -104,11 +104,11 @@ async function open(
   ];
   closing.add(startHousekeeping(chores, logger));
 
+  const { identity, close: closeIdentity } = openIdentity(foundation, ledger, readiness);
+  closing.add(closeIdentity);
   const access = new Access({ database, clock, settings: config });
   closing.add(() => access.touch());
-  closing.add(
-    openRevocation({ foundation, ledger, intake: intake.intake, access, identity: ALONE, readiness, metrics }),
-  );
+  closing.add(openRevocation({ foundation, ledger, intake: intake.intake, access, identity, readiness, metrics }));
   const http = await openHttp({ foundation, access, ledger, intake: intake.intake, readiness, metrics });
   closing.add(() => http.close());
   const provisioning = openProvisioning(foundation, ledger, intake.intake, access, readiness);

@@ -7,8 +7,8 @@ export const OWNER_ROLE = 'keelson_owner';
 /** The service. May do what the migrations grant, and nothing else. */
 export const WRITER_ROLE = 'keelson_writer';
 
-/** `keelson` holds everything but the parts of the search projection, which the service makes, merges and drops by itself. */
-const SCHEMAS = ['keelson', 'keelson_search'] as const;
+/** `keelson` holds everything but the tables of projections, which the service makes, and may drop, by itself. */
+const SCHEMAS = ['keelson', 'keelson_search', 'keelson_identity'] as const;
 
 const VERSION_MIN = 150_000;
 

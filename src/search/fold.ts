@@ -3,7 +3,7 @@ import type { PoolClient } from 'pg';
 import { walkPage } from '../ledger/page.js';
 import type { Fold, FoldBatch } from '../ledger/projection.js';
 import { addAliases } from './aliases.js';
-import { copyIn } from './copy.js';
+import { copyIn } from '../platform/copy.js';
 import { TIME_AT, type EntryReader } from './entry-reader.js';
 import type { Housekeeper } from './housekeeping.js';
 import type { Dictionary } from './names.js';

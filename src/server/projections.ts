@@ -1,5 +1,6 @@
 import type { Projection } from '../ledger/projection.js';
 import type { Foundation } from './foundation.js';
+import { makeIdentityProjection } from './identity.js';
 import { makeSearchProjection } from './ledger.js';
 import { makeScimProjection } from './provisioning.js';
 import { makeRevocationProjection } from './revocation.js';
@@ -7,6 +8,7 @@ import { makeRevocationProjection } from './revocation.js';
 /** Every projection of the ledger, by its name: what can be emptied and folded anew, and what fsck folds again. */
 export const PROJECTIONS: Readonly<Record<string, (foundation: Foundation) => Projection>> = {
   search: makeSearchProjection,
+  identity: makeIdentityProjection,
   revocation: makeRevocationProjection,
   provisioning: makeScimProjection,
 };

@@ -59,7 +59,7 @@ describe('migrations', () => {
     const { adminUrl, tamper, name } = await open({ migrated: false });
     const role = `migrator_${name}`;
     await tamper(
-      `create role ${role} login password 'm'; grant keelson_owner to ${role}; create schema keelson authorization keelson_owner; create schema keelson_search authorization keelson_owner`,
+      `create role ${role} login password 'm'; grant keelson_owner to ${role}; create schema keelson authorization keelson_owner; create schema keelson_search authorization keelson_owner; create schema keelson_identity authorization keelson_owner`,
     );
     const url = new URL(adminUrl);
     url.username = role;

@@ -4,7 +4,9 @@ import { createCommand, formatJson, withExamples, type Context, type JsonOption 
 /** `keelson rebuild`: beside a running server, or without one. */
 export function createRebuild(context: Context): Command {
   const command = createCommand('rebuild', 'empty a projection, so that the server folds it anew from the ledger')
-    .addArgument(new Argument('<projection>', 'which one').choices(['search', 'revocation', 'provisioning']))
+    .addArgument(
+      new Argument('<projection>', 'which one').choices(['search', 'identity', 'revocation', 'provisioning']),
+    )
     .addHelpText(
       'after',
       '\nRuns where the server runs, with its settings; finds the embedded database by KEELSON_DATA.',

@@ -1,0 +1,202 @@
+/**
+ * What ends with a person, an agent or anything else: everything that hangs on it. Every node is visited once, so that delegations
+ * that stem from each other in a circle end the walk as any others do.
+ */
+import type { Graph } from './graph.js';
+import { ROLE } from './kinds.js';
+
+/** How a node was come by: bits; `root`: it names a root itself. */
+const BY = { names: 1, user: 2, context: 4, seen: 8, root: 16 } as const;
+
+export interface Closure {
+  /** Nodes that are no tokens and still matter, roots included: alive, or named by a living token. */
+  readonly nodes: readonly number[];
+  /** Living tokens that name a root: whoever is shown such a token can tell. */
+  readonly rooted: readonly number[];
+  /** Living tokens that name one of the other nodes, and no root. */
+  readonly named: readonly number[];
+  /** Living tokens that are theirs, and name none of them: only their own key stops them. */
+  readonly unnamed: readonly number[];
+  /** Living tokens used under one of them, and otherwise by others: they go on, for others. */
+  readonly shared: readonly number[];
+}
+
+/**
+ * Walks down from the roots.
+ *
+ * @param nowUs what had ended by then is left out.
+ */
+export function closureOf(graph: Graph, roots: readonly number[], nowUs: number): Closure {
+  const walk = new Walk(graph, nowUs);
+  for (const root of roots) walk.visit(root, BY.root);
+  do walk.drain();
+  while (walk.takeClients());
+  return walk.finish();
+}
+
+/** A bit set for each node, empty at the beginning of each walk: one array serves walk after walk, its bits told apart by a number. */
+class Marks {
+  static readonly #ofGraph = new WeakMap<Graph, Marks>();
+  #array = new Int32Array(0);
+  #walk = 0;
+
+  static for(graph: Graph): Marks {
+    let marks = Marks.#ofGraph.get(graph);
+    if (marks === undefined) Marks.#ofGraph.set(graph, (marks = new Marks()));
+    marks.#begin(graph.nodes.count);
+    return marks;
+  }
+
+  get(node: number): number {
+    const mark = this.#array[node]!;
+    return mark >>> BITS === this.#walk ? mark & BITS_MASK : 0;
+  }
+
+  set(node: number, bits: number): void {
+    this.#array[node] = (this.#walk << BITS) | bits;
+  }
+
+  #begin(count: number): void {
+    this.#walk++;
+    if (this.#array.length >= count && this.#walk < WALKS) return;
+    this.#array = new Int32Array(count + (count >>> 3));
+    this.#walk = 1;
+  }
+}
+const BITS = 5;
+const BITS_MASK = (1 << BITS) - 1;
+const WALKS = 1 << (31 - BITS);
+
+class Walk {
+  readonly #marks: Marks;
+  readonly #queue: number[] = [];
+  readonly #tokens: number[] = [];
+  #next = 0;
+  /** Clients of agents on the way, which other agents may use as well. */
+  #clients: number[] = [];
+
+  constructor(
+    private readonly graph: Graph,
+    private readonly nowUs: number,
+  ) {
+    this.#marks = Marks.for(graph);
+  }
+
+  visit(node: number, as: number = BY.seen): void {
+    if (node < 0 || this.#marks.get(node) !== 0) return;
+    this.#marks.set(node, as);
+    this.#queue.push(node);
+  }
+
+  drain(): void {
+    while (this.#next < this.#queue.length) this.#walkFrom(this.#queue[this.#next++]!);
+  }
+
+  /** Visits the clients that none but visited agents use. False where there is nothing new. */
+  takeClients(): boolean {
+    const before = this.#queue.length;
+    for (const client of this.#clients) if (this.#isTheirs(client)) this.visit(client);
+    return this.#queue.length > before;
+  }
+
+  finish(): Closure {
+    const { graph } = this;
+    const rooted: number[] = [];
+    const named: number[] = [];
+    const unnamed: number[] = [];
+    const shared: number[] = [];
+    for (const token of this.#tokens) {
+      const by = this.#marks.get(token);
+      if ((by & BY.root) !== 0) rooted.push(token);
+      else if ((by & BY.names) !== 0) named.push(token);
+      else if ((by & BY.user) !== 0 && this.#isOnlyTheirs(token)) unnamed.push(token);
+      else shared.push(token);
+    }
+    const nodes = this.#queue.filter(
+      (node) => graph.nodes.kind(node) !== 'parent' && (graph.isLive(node, this.nowUs) || this.#hasToken(node)),
+    );
+    return { nodes, rooted, named, unnamed, shared };
+  }
+
+  #walkFrom(node: number): void {
+    const { edges, nodes } = this.graph;
+    // Who was exchanged for a revoked token has it from there alone: it says so, but a guard is not shown that.
+    const stopsAtParent = nodes.kind(node) === 'parent';
+    const isRoot = (this.#marks.get(node) & BY.root) !== 0;
+    for (let edge = edges.firstOfParent(node); edge >= 0; edge = edges.nextOfParent(edge)) {
+      const child = edges.child(edge);
+      const roles = edges.roles(edge);
+      const kind = nodes.kind(child);
+      if (kind === 'token') this.#take(child, stopsAtParent ? BY.user : byRoles(roles, isRoot));
+      else if ((roles & ROLE.names) !== 0) this.visit(child);
+      else if (kind === 'client' && nodes.kind(node) === 'agent') this.#clients.push(child);
+    }
+  }
+
+  #take(token: number, by: number): void {
+    if (by === 0) return;
+    const before = this.#marks.get(token);
+    this.#marks.set(token, before | by);
+    if (before !== 0) {
+      if (((before | by) & ~BY.context) !== 0 && (before & ~BY.context) === 0) this.#takeExchanged(token);
+      return;
+    }
+    if (!this.graph.isLive(token, this.nowUs)) {
+      this.#marks.set(token, 0);
+      // What was exchanged for it may live on.
+      if ((by & ~BY.context) !== 0) this.#takeExchanged(token);
+      return;
+    }
+    this.#tokens.push(token);
+    if ((by & ~BY.context) !== 0) this.#takeExchanged(token);
+  }
+
+  #takeExchanged(token: number): void {
+    if (this.graph.isExchanged(token)) this.visit(this.graph.nodes.find('parent', '', this.graph.nodes.id(token)));
+  }
+
+  /** Whether nobody but those who were visited uses the client. */
+  #isTheirs(client: number): boolean {
+    const { edges, nodes } = this.graph;
+    for (let edge = edges.firstOfChild(client); edge >= 0; edge = edges.nextOfChild(edge)) {
+      const parent = edges.parent(edge);
+      if (nodes.kind(parent) === 'agent' && this.#marks.get(parent) === 0) return false;
+    }
+    return true;
+  }
+
+  /** Whether no event says that somebody else has the token, too. */
+  #isOnlyTheirs(token: number): boolean {
+    const { edges } = this.graph;
+    for (let edge = edges.firstOfChild(token); edge >= 0; edge = edges.nextOfChild(edge)) {
+      if ((edges.roles(edge) & ROLE.user) !== 0 && this.#marks.get(edges.parent(edge)) === 0) return false;
+    }
+    return true;
+  }
+
+  #hasToken(node: number): boolean {
+    const { edges } = this.graph;
+    for (let edge = edges.firstOfParent(node); edge >= 0; edge = edges.nextOfParent(edge)) {
+      if (this.#marks.get(edges.child(edge)) !== 0) return true;
+    }
+    return false;
+  }
+}
+
+/** How a token is come by over an edge of these roles. */
+const byRoles = (roles: number, fromRoot: boolean): number =>
+  (roles & (BY.names | BY.user | BY.context)) | (fromRoot && (roles & ROLE.names) !== 0 ? BY.root : 0);
+
+/** The persons that any of these nodes hangs on, and those who own what it hangs on. */
+export function personsAbove(graph: Graph, nodes: Iterable<number>): number[] {
+  const { edges } = graph;
+  const above = new Set(nodes);
+  for (const node of above) {
+    const { owner } = graph.registration(node);
+    if (owner >= 0) above.add(owner);
+    for (let edge = edges.firstOfChild(node); edge >= 0; edge = edges.nextOfChild(edge)) {
+      if ((edges.roles(edge) & ROLE.names) !== 0) above.add(edges.parent(edge));
+    }
+  }
+  return [...above].filter((node) => graph.nodes.kind(node) === 'principal');
+}

@@ -1,0 +1,28 @@
+/** Arrays that grow: a column of the graph in as few bytes as its values need. */
+
+type Numbers = Int32Array | Uint8Array | Float64Array;
+
+/** Grows by an eighth: what is unused stays small beside what is used. */
+const GROW = 8;
+const LEAST = 1024;
+
+export class Column<A extends Numbers> {
+  array: A;
+
+  constructor(private readonly make: new (length: number) => A) {
+    this.array = new make(LEAST);
+  }
+
+  /** Makes room for indexes below `length`; what is new is 0. */
+  reserve(length: number): void {
+    const { array } = this;
+    if (length <= array.length) return;
+    const grown = new this.make(Math.max(length, array.length + (array.length >>> 3) + GROW));
+    grown.set(array);
+    this.array = grown;
+  }
+
+  get bytes(): number {
+    return this.array.byteLength;
+  }
+}

@@ -1,0 +1,29 @@
+/** Holds the live tables against refolded ones: rows name everything by keys, so equal states have equal rows. */
+import type { PoolClient } from 'pg';
+import type { ProjectionDifference } from '../ledger/projection.js';
+import { TABLES } from './tables.js';
+
+/** Differences told one by one for a table; then only that there are more. */
+const TOLD_MAX = 100;
+
+export async function* compareIdentity(
+  tx: PoolClient,
+  live: string,
+  scratch: string,
+): AsyncGenerator<ProjectionDifference, void, undefined> {
+  await tx.query('set local statement_timeout = 0');
+  for (const table of TABLES) {
+    const less = (from: string, other: string): string =>
+      `select to_jsonb(r) as row from (select * from ${from}.${table} except select * from ${other}.${table}) as r`;
+    for (const [query, what] of [
+      [less(live, scratch), 'has a row that the entries do not say'],
+      [less(scratch, live), 'lacks a row that the entries say'],
+    ] as const) {
+      const { rows } = await tx.query<{ row: object }>(`${query} limit ${TOLD_MAX + 1}`);
+      for (const { row } of rows.slice(0, TOLD_MAX)) {
+        yield { reason: `identity's table ${table} ${what}: ${JSON.stringify(row)}` };
+      }
+      if (rows.length > TOLD_MAX) yield { reason: `identity's table ${table} ${what}, and more of them; rebuild it` };
+    }
+  }
+}

@@ -1,0 +1,278 @@
+/**
+ * The graph as revocation asks it. It can be asked where this process folds, and only there: whoever decides about revocation must be in
+ * the same process, and give way where `isHere` is false. What is asked twice may have grown meanwhile; `positions` say how far it is.
+ */
+import { KeelsonError } from '../core/error.js';
+import type { Positions } from '../ledger/projection.js';
+import { closureOf, personsAbove, type Closure } from './closure.js';
+import type { Graph } from './graph.js';
+import type { NodeKind } from './kinds.js';
+import { viewName, viewOwned, viewToken, type Named, type Owned, type SeenToken } from './views.js';
+
+/** One human: every pseudonym they have, the one asked for first. */
+export interface Human {
+  readonly subjects: readonly string[];
+  /** Issuers at which they have no account, as far as some source knows. */
+  readonly absentIssuers: readonly string[];
+  /** What says that these are one. */
+  readonly links: readonly LinkView[];
+}
+
+/** One source's word that two pseudonyms are one human. */
+export interface LinkView {
+  readonly source: string;
+  readonly alias: string;
+  readonly principal: string;
+  /** The entry of lifecycle that says it. */
+  readonly index: bigint;
+}
+
+/** Where a closure begins: persons, or one thing. */
+export type Origin =
+  | { readonly subjects: readonly string[] }
+  | { readonly type: OriginType; readonly issuer: string; readonly id: string };
+export type OriginType =
+  'agent' | 'client' | 'token' | 'grant' | 'session' | 'delegation' | 'tool' | 'environment' | 'group';
+
+export interface Descendants {
+  readonly grants: readonly Named[];
+  readonly sessions: readonly Named[];
+  readonly delegations: readonly string[];
+  /** An agent by the other names that its registration gives it. */
+  readonly agents: readonly string[];
+  /** Clients that only these agents use. */
+  readonly clients: readonly Named[];
+  /**
+   * Living tokens that do not name an origin: they name one of the above, or nothing of it at all. Tokens that do name an origin stop
+   * with its key, and are only counted.
+   */
+  readonly tokens: readonly SeenToken[];
+  /** All living tokens that end with the origin, those included. */
+  readonly tokenCount: number;
+  /** Living tokens that served these persons, or were used under one of the above, and go on for others: they name nothing of it. */
+  readonly sharedCount: number;
+}
+
+export interface Reach {
+  readonly agents: readonly string[];
+  readonly tools: readonly string[];
+  readonly environments: readonly string[];
+  /** Enforcement points that have seen one of the tokens. */
+  readonly points: readonly string[];
+  readonly sessionCount: number;
+  readonly delegationCount: number;
+  readonly tokenCount: number;
+  /** Microseconds since 1970; null: no use is recorded, or none is looked for from this origin. */
+  readonly lastUsedAtUs: bigint | null;
+}
+
+export interface Changed {
+  readonly mark: string;
+  readonly subjects: readonly string[] | 'all';
+}
+
+/** What the projection tells. */
+export interface GraphSource {
+  /** The graph, while this process folds it. */
+  readonly graph: Graph | undefined;
+  readonly positions: Positions;
+  /** @throws KeelsonError `timeout` */
+  waitUntil(path: string, size: bigint, timeoutMs: number): Promise<void>;
+  /** The last use of any of these persons, agents or tokens that an entry records: microseconds since 1970. */
+  lastUse(kind: 'principal' | 'agent' | 'token', ids: readonly string[]): Promise<bigint | null>;
+}
+
+const LIFECYCLE = 'lifecycle/0/g1';
+/** Names looked for at once where the last use is asked; of more the rest is left out. */
+const LAST_USE_NAMES = 100;
+
+export class Identity {
+  constructor(private readonly source: GraphSource) {}
+
+  /** Whether this process folds the graph, so can be asked. */
+  get isHere(): boolean {
+    return this.source.graph !== undefined;
+  }
+
+  /** How many entries of each log the graph is complete to. */
+  positions(): Positions {
+    return this.source.positions;
+  }
+
+  /** Whether lifecycle is folded to so many entries, once it is, or when the time is over. */
+  async waitForLifecycle(size: bigint, timeoutMs: number): Promise<boolean> {
+    try {
+      await this.source.waitUntil(LIFECYCLE, size, timeoutMs);
+      return this.isHere;
+    } catch (error) {
+      if (error instanceof KeelsonError && error.code === 'timeout') return false;
+      throw error;
+    }
+  }
+
+  /** The human behind a pseudonym; of an unknown one: only itself. @throws KeelsonError `not_ready` */
+  aliasesOf(subject: string): Human {
+    const graph = this.#graph();
+    const { links, nodes } = graph;
+    const person = find(graph, 'principal', '', subject);
+    if (person < 0) return { subjects: [subject], absentIssuers: [], links: [] };
+    const human = links.humanOf(person);
+    const seen = new Set(human.flatMap((one) => links.linksOf(one)));
+    return {
+      subjects: human.map((one) => nodes.id(one)),
+      absentIssuers: [...new Set(human.flatMap((one) => [...links.absentOf(one)]))].sort(),
+      links: [...seen].map(({ source, alias, principal, index }) => ({
+        source,
+        alias: nodes.id(alias),
+        principal: nodes.id(principal),
+        index,
+      })),
+    };
+  }
+
+  /** Agents and clients that these pseudonyms own, not retired. @throws KeelsonError `not_ready` */
+  ownedBy(subjects: readonly string[]): Owned[] {
+    const graph = this.#graph();
+    return subjects.flatMap((subject) => {
+      const person = find(graph, 'principal', '', subject);
+      return person < 0 ? [] : viewOwned(graph, person);
+    });
+  }
+
+  /**
+   * What ends with an origin, or with several. Agents that only act for a person are not among it, nor is what a person owns: ask for
+   * that with its own origin.
+   * @param nowUs what had ended by then is left out.
+   * @throws KeelsonError `not_ready`
+   */
+  descendantsOf(origin: Origin | readonly Origin[], nowUs: number = Date.now() * 1000): Descendants {
+    const graph = this.#graph();
+    const roots = rootsOf(graph, origin);
+    const closure = closureOf(graph, roots, nowUs);
+    const isRoot = new Set(roots);
+    const below = (kind: NodeKind): Named[] =>
+      closure.nodes
+        .filter((node) => !isRoot.has(node) && graph.nodes.kind(node) === kind)
+        .map((node) => viewName(graph, node));
+    const tokens = [...closure.named, ...closure.unnamed];
+    return {
+      grants: below('grant'),
+      sessions: below('session'),
+      delegations: below('delegation').map(({ id }) => id),
+      agents: below('agent').map(({ id }) => id),
+      clients: below('client'),
+      tokens: tokens.map((token) => viewToken(graph, token)),
+      tokenCount: closure.rooted.length + tokens.length,
+      sharedCount: countShared(graph, roots, closure, nowUs),
+    };
+  }
+
+  /** What an origin reaches, with what the persons in it own: for a dry run. @throws KeelsonError `not_ready` */
+  async reachOf(origin: Origin | readonly Origin[], nowUs: number = Date.now() * 1000): Promise<Reach> {
+    const graph = this.#graph();
+    const { nodes } = graph;
+    const asked = rootsOf(graph, origin);
+    const owned = asked.flatMap((root) => [...graph.ownedBy(root)]).filter((node) => !graph.isEnded(node));
+    const closure = closureOf(graph, [...asked, ...owned], nowUs);
+    const reached = new Reached(graph);
+    for (const node of closure.nodes) reached.addNode(node);
+    const tokens = [...closure.rooted, ...closure.named, ...closure.unnamed];
+    for (const token of tokens) reached.addToken(token);
+    const count = (kind: NodeKind): number => closure.nodes.filter((node) => nodes.kind(node) === kind).length;
+    const idsOf = (kind: NodeKind): string[] =>
+      asked.filter((root) => nodes.kind(root) === kind).map((root) => nodes.id(root));
+    const lastUses = await Promise.all(
+      (['principal', 'agent', 'token'] as const).map(async (kind) => {
+        const ids = kind === 'token' ? [...idsOf(kind), ...closure.named.map((token) => nodes.id(token))] : idsOf(kind);
+        return ids.length === 0 ? null : this.source.lastUse(kind, ids.slice(0, LAST_USE_NAMES));
+      }),
+    );
+    return {
+      agents: reached.ids('agent'),
+      tools: reached.ids('tool'),
+      environments: reached.ids('environment'),
+      points: reached.ids('point'),
+      sessionCount: count('session'),
+      delegationCount: count('delegation'),
+      tokenCount: tokens.length,
+      lastUsedAtUs: lastUses.reduce((last, use) => (last === null || (use !== null && use > last) ? use : last), null),
+    };
+  }
+
+  /**
+   * The persons to whom something was attached (token, session, grant, agent, delegation, alias) after a mark.
+   * @param mark of the answer before; undefined: only where to begin. One that is not known any more answers `all`.
+   * @throws KeelsonError `not_ready`
+   */
+  changedSince(mark: string | undefined): Changed {
+    const graph = this.#graph();
+    const now = graph.touched.mark;
+    if (mark === undefined) return { mark: now, subjects: [] };
+    const attached = graph.touched.since(mark);
+    if (attached === undefined) return { mark: now, subjects: 'all' };
+    return { mark: now, subjects: personsAbove(graph, attached).map((person) => graph.nodes.id(person)) };
+  }
+
+  #graph(): Graph {
+    const { graph } = this.source;
+    if (graph === undefined) throw new KeelsonError('not_ready', 'this process does not hold the identity graph');
+    return graph;
+  }
+}
+
+/** Names of what a closure reaches. */
+class Reached {
+  readonly #nodes = new Set<number>();
+
+  constructor(private readonly graph: Graph) {}
+
+  /** A node, and what it used or was meant for. */
+  addNode(node: number): void {
+    const { uses, edges } = this.graph;
+    this.#nodes.add(node);
+    for (let use = uses.first(node); use >= 0; use = uses.next(use)) this.#nodes.add(uses.used(use));
+    for (let edge = edges.firstOfParent(node); edge >= 0; edge = edges.nextOfParent(edge)) {
+      if (this.graph.nodes.kind(edges.child(edge)) === 'tool') this.#nodes.add(edges.child(edge));
+    }
+  }
+
+  /** The points that cache a token. */
+  addToken(token: number): void {
+    const { edges } = this.graph;
+    for (let edge = edges.firstOfChild(token); edge >= 0; edge = edges.nextOfChild(edge)) {
+      if (this.graph.nodes.kind(edges.parent(edge)) === 'point') this.#nodes.add(edges.parent(edge));
+    }
+  }
+
+  ids(kind: NodeKind): string[] {
+    const { nodes } = this.graph;
+    return [...this.#nodes].filter((node) => nodes.kind(node) === kind).map((node) => nodes.id(node));
+  }
+}
+
+const find = (graph: Graph, kind: NodeKind, issuer: string, id: string): number =>
+  graph.nodes.find(kind, issuer, kind === 'principal' ? Buffer.from(id, 'hex') : id);
+
+/** Nodes of origins; what is unknown, or nothing that anything hangs on (a group), is none. */
+function rootsOf(graph: Graph, origin: Origin | readonly Origin[]): number[] {
+  const origins = Array.isArray(origin) ? (origin as readonly Origin[]) : [origin as Origin];
+  return origins
+    .flatMap((one) => {
+      if ('subjects' in one) return one.subjects.map((subject) => find(graph, 'principal', '', subject));
+      return one.type === 'group' ? [] : [find(graph, one.type, one.issuer, one.id)];
+    })
+    .filter((node) => node >= 0);
+}
+
+function countShared(graph: Graph, roots: readonly number[], closure: Closure, nowUs: number): number {
+  const { uses, nodes } = graph;
+  const shared = new Set(closure.shared);
+  const theirs = new Set([...closure.rooted, ...closure.named, ...closure.unnamed]);
+  for (const root of roots) {
+    for (let use = uses.first(root); use >= 0; use = uses.next(use)) {
+      const used = uses.used(use);
+      if (nodes.kind(used) === 'token' && !theirs.has(used) && graph.isLive(used, nowUs)) shared.add(used);
+    }
+  }
+  return shared.size;
+}

@@ -1,0 +1,184 @@
+/**
+ * Every node, as a small number: its kind, its issuer and its id, found again by all three. Ids lie in one arena of bytes and are
+ * compared there, so that a million of them are no million strings.
+ */
+import { hash } from 'node:crypto';
+import { Column } from './column.js';
+import { NODE_KINDS, kindNumber, type NodeKind } from './kinds.js';
+
+const CHUNK_BITS = 20;
+const CHUNK_BYTES = 1 << CHUNK_BITS;
+/** An id is no longer than a record. */
+const ID_BYTES_MAX = 65_536;
+export const NODE_KEY_BYTES = 16;
+
+const scratch = Buffer.allocUnsafeSlow(ID_BYTES_MAX * 3);
+
+export class Nodes {
+  /** How many there are: nodes are 0 … count − 1. */
+  count = 0;
+  readonly #kinds = new Column(Uint8Array);
+  readonly #issuers = new Column(Int32Array);
+  readonly #issuerTexts: string[] = [''];
+  readonly #issuerNumbers = new Map<string, number>([['', 0]]);
+  /** Where an id begins in the arena, and its bytes. */
+  readonly #starts = new Column(Int32Array);
+  readonly #lengths = new Column(Int32Array);
+  readonly #chunks: Buffer[] = [];
+  #arenaEnd = 0;
+  #keys = Buffer.allocUnsafeSlow(1024 * NODE_KEY_BYTES);
+  /** Open addressing: node + 1, or 0. */
+  #table = new Int32Array(4096);
+
+  /** The node of this name; −1 where there is none. `id` of a principal: its 16 bytes. */
+  find(kind: NodeKind, issuer: string, id: string | Uint8Array): number {
+    const issuerNumber = this.#issuerNumbers.get(issuer);
+    if (issuerNumber === undefined) return -1;
+    const length = write(id);
+    return this.#table[this.#placeOf(kindNumber[kind], issuerNumber, length)]! - 1;
+  }
+
+  /** The node of this name, made where it is new: then it is the last one. */
+  intern(kind: NodeKind, issuer: string, id: string | Uint8Array): number {
+    let issuerNumber = this.#issuerNumbers.get(issuer);
+    if (issuerNumber === undefined) {
+      issuerNumber = this.#issuerTexts.push(issuer) - 1;
+      this.#issuerNumbers.set(issuer, issuerNumber);
+    }
+    const length = write(id);
+    const place = this.#placeOf(kindNumber[kind], issuerNumber, length);
+    const found = this.#table[place]!;
+    if (found !== 0) return found - 1;
+    return this.#make(kindNumber[kind], issuerNumber, length, place);
+  }
+
+  kind(node: number): NodeKind {
+    return NODE_KINDS[this.#kinds.array[node]!]!;
+  }
+
+  issuer(node: number): string {
+    return this.#issuerTexts[this.#issuers.array[node]!]!;
+  }
+
+  /** Its id; of a principal the pseudonym in lower-case hex. */
+  id(node: number): string {
+    const bytes = this.#bytes(node);
+    return this.#kinds.array[node] === kindNumber.principal ? bytes.toString('hex') : bytes.toString('utf8');
+  }
+
+  /** Of a principal: a view of its 16 bytes. */
+  pseudonym(node: number): Buffer {
+    return this.#bytes(node);
+  }
+
+  /** First 16 bytes of SHA-256(kind ‖ 0 ‖ issuer ‖ 0 ‖ id): the node's name in the database. A view. */
+  key(node: number): Buffer {
+    return this.#keys.subarray(node * NODE_KEY_BYTES, (node + 1) * NODE_KEY_BYTES);
+  }
+
+  /** Bytes held. */
+  get bytes(): number {
+    const columns = [this.#kinds, this.#issuers, this.#starts, this.#lengths];
+    const held = columns.reduce((sum, { bytes }) => sum + bytes, 0);
+    return held + this.#chunks.length * CHUNK_BYTES + this.#keys.length + this.#table.byteLength;
+  }
+
+  #bytes(node: number): Buffer {
+    const start = this.#starts.array[node]!;
+    const at = start & (CHUNK_BYTES - 1);
+    return this.#chunks[start >>> CHUNK_BITS]!.subarray(at, at + this.#lengths.array[node]!);
+  }
+
+  #make(kind: number, issuer: number, length: number, place: number): number {
+    const node = this.count++;
+    for (const column of [this.#kinds, this.#issuers, this.#starts, this.#lengths]) column.reserve(this.count);
+    this.#kinds.array[node] = kind;
+    this.#issuers.array[node] = issuer;
+    this.#starts.array[node] = this.#store(length);
+    this.#lengths.array[node] = length;
+    if (this.count * NODE_KEY_BYTES > this.#keys.length) {
+      const grown = Buffer.allocUnsafeSlow(this.#keys.length + (this.#keys.length >>> 3) + NODE_KEY_BYTES);
+      this.#keys.copy(grown);
+      this.#keys = grown;
+    }
+    this.#writeKey(node, kind, issuer, length);
+    this.#table[place] = node + 1;
+    if (this.count * 4 > this.#table.length * 3) this.#grow();
+    return node;
+  }
+
+  #store(length: number): number {
+    if (this.#arenaEnd + length > this.#chunks.length * CHUNK_BYTES) {
+      this.#arenaEnd = this.#chunks.length * CHUNK_BYTES;
+      this.#chunks.push(Buffer.allocUnsafeSlow(CHUNK_BYTES));
+    }
+    const start = this.#arenaEnd;
+    scratch.copy(this.#chunks[start >>> CHUNK_BITS]!, start & (CHUNK_BYTES - 1), 0, length);
+    this.#arenaEnd += length;
+    return start;
+  }
+
+  #writeKey(node: number, kind: number, issuer: number, length: number): void {
+    const name = `${NODE_KINDS[kind]!}\0${this.#issuerTexts[issuer]!}\0`;
+    const prefix = Buffer.from(name);
+    const digest = hash('sha256', Buffer.concat([prefix, scratch.subarray(0, length)]), 'buffer');
+    digest.copy(this.#keys, node * NODE_KEY_BYTES, 0, NODE_KEY_BYTES);
+  }
+
+  /** Where in the table the name in `scratch` stands, or would. */
+  #placeOf(kind: number, issuer: number, length: number): number {
+    const table = this.#table;
+    const mask = table.length - 1;
+    let place = hashName(kind, issuer, length) & mask;
+    for (let found = table[place]!; found !== 0; found = table[place]!) {
+      const node = found - 1;
+      if (
+        this.#kinds.array[node] === kind &&
+        this.#issuers.array[node] === issuer &&
+        this.#lengths.array[node] === length &&
+        this.#isIn(node, length)
+      ) {
+        return place;
+      }
+      place = (place + 1) & mask;
+    }
+    return place;
+  }
+
+  #isIn(node: number, length: number): boolean {
+    const start = this.#starts.array[node]!;
+    const chunk = this.#chunks[start >>> CHUNK_BITS]!;
+    const at = start & (CHUNK_BYTES - 1);
+    for (let i = 0; i < length; i++) if (chunk[at + i] !== scratch[i]) return false;
+    return true;
+  }
+
+  #grow(): void {
+    const table = new Int32Array(this.#table.length * 2);
+    const mask = table.length - 1;
+    for (let node = 0; node < this.count; node++) {
+      const length = this.#lengths.array[node]!;
+      this.#bytes(node).copy(scratch);
+      let place = hashName(this.#kinds.array[node]!, this.#issuers.array[node]!, length) & mask;
+      while (table[place] !== 0) place = (place + 1) & mask;
+      table[place] = node + 1;
+    }
+    this.#table = table;
+  }
+}
+
+/** Writes an id into `scratch`; its length in bytes. */
+function write(id: string | Uint8Array): number {
+  if (typeof id === 'string') return scratch.write(id, 0, 'utf8');
+  scratch.set(id, 0);
+  return id.length;
+}
+
+/** FNV-1a over what is in `scratch`, mixed at its end. */
+function hashName(kind: number, issuer: number, length: number): number {
+  let h = Math.imul(0x811c9dc5 ^ kind, 0x01000193) ^ Math.imul(issuer, 0x9e3779b1);
+  for (let i = 0; i < length; i++) h = Math.imul(h ^ scratch[i]!, 0x01000193);
+  h ^= h >>> 15;
+  h = Math.imul(h, 0x2c1b3c6d);
+  return (h ^ (h >>> 13)) >>> 0;
+}

@@ -1,0 +1,147 @@
+import fc from 'fast-check';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { compareIdentity } from '../../src/identity/compare.js';
+import type { Graph } from '../../src/identity/graph.js';
+import { loadGraph } from '../../src/identity/load.js';
+import { createTables, TABLES } from '../../src/identity/tables.js';
+import type { Log } from '../../src/ledger/log.js';
+import { createDatabase, type TestDatabase } from '../support/postgres.js';
+import { logsArbitrary } from './random-events.js';
+import { foldLogs, makeLog, makeLogs, NOW_US, type Deal } from './support.js';
+
+const SCRATCH = 'identity_scratch';
+let test: TestDatabase;
+let logs: Log[];
+
+beforeAll(async () => {
+  test = await createDatabase();
+  logs = await makeLogs(test.database, [
+    ['lifecycle', 0],
+    ['activity', 0],
+    ['activity', 1],
+    ['decisions', 0],
+    ['decisions', 1],
+  ]);
+  await test.tamper(`create schema ${SCRATCH} authorization keelson_writer`);
+  for (const schema of ['keelson_identity', SCRATCH]) {
+    await test.database.transaction((tx) => createTables(tx, schema));
+  }
+});
+afterAll(() => test.drop());
+
+const clear = async (): Promise<void> => {
+  for (const schema of ['keelson_identity', SCRATCH]) {
+    for (const table of TABLES) await test.database.query(`delete from ${schema}.${table}`);
+  }
+};
+
+const differences = async (): Promise<string[]> =>
+  test.database.transaction(async (tx) => {
+    const found: string[] = [];
+    for await (const { reason } of compareIdentity(tx, 'keelson_identity', SCRATCH)) found.push(reason);
+    return found;
+  });
+
+/** Everything a graph says, by names. */
+function describeGraph(graph: Graph): unknown {
+  const { nodes, edges, uses, links } = graph;
+  const name = (node: number): string =>
+    node < 0 ? '-' : `${nodes.kind(node)} ${nodes.issuer(node)} ${nodes.id(node)}`;
+  const all = Array.from({ length: nodes.count }, (_, node) => node);
+  return {
+    nodes: all
+      .map((node) => {
+        const { owner, successor, onOwnerLeave } = graph.registration(node);
+        const state = [graph.isEnded(node), graph.isAccepted(node), graph.isExchanged(node)];
+        const times = [graph.firstUs(node), graph.issuedUs(node), graph.expiresUs(node)];
+        const human = links.humanOf(node).map(name).sort();
+        return [
+          name(node),
+          ...state,
+          ...times,
+          name(owner),
+          name(successor),
+          onOwnerLeave ?? '-',
+          human,
+          [...links.absentOf(node)].sort(),
+        ];
+      })
+      .sort(),
+    edges: Array.from(
+      { length: edges.count },
+      (_, edge) => `${name(edges.parent(edge))} > ${name(edges.child(edge))} ${edges.roles(edge)}`,
+    ).sort(),
+    uses: Array.from(
+      { length: uses.count },
+      (_, use) => `${name(uses.user(use))} > ${name(uses.used(use))} ${uses.firstUs(use)}`,
+    ).sort(),
+    owned: all
+      .map((node) => [name(node), [...graph.ownedBy(node)].map(name).sort()])
+      .filter(([, owned]) => owned!.length > 0)
+      .sort(),
+  };
+}
+
+/** Whether a node in memory is a token that ended: the database keeps it, a load leaves it. */
+const hasEnded = (graph: Graph): boolean =>
+  Array.from({ length: graph.nodes.count }, (_, node) => node).some(
+    (node) => graph.nodes.kind(node) === 'token' && !graph.isLive(node, NOW_US),
+  );
+
+const dealArbitrary: fc.Arbitrary<Deal> = fc
+  .array(fc.record({ log: fc.nat(4), count: fc.integer({ min: 1, max: 12 }) }), { maxLength: 30 })
+  .map((deal) => [...deal, ...[3, 1, 0, 4, 2].map((log) => ({ log, count: 100 }))]);
+
+describe('the graph', () => {
+  it('is the same however logs interleave and batches are cut, in memory and in the tables, and after it is loaded', async () => {
+    await fc.assert(
+      fc.asyncProperty(logsArbitrary, dealArbitrary, dealArbitrary, async (events, one, other) => {
+        await clear();
+        const entries = events.map((log, i) => makeLog(log, 1_700_000_000_000_000 + i * 7, 1000 + i));
+        const graph = await foldLogs(test.database, 'keelson', logs, entries, one);
+        const again = await foldLogs(test.database, SCRATCH, logs, entries, other);
+        expect(again.nodes.count).toBe(0); // fsck's own fold puts its graph nowhere
+        expect(await differences()).toEqual([]);
+        const loaded = await test.database.transaction((tx) => loadGraph(tx, 'keelson_identity', NOW_US));
+        if (!hasEnded(graph)) expect(describeGraph(loaded)).toEqual(describeGraph(graph));
+      }),
+      { numRuns: 15, endOnFailure: true, interruptAfterTimeLimit: 40_000, markInterruptAsFailure: false },
+    );
+  });
+
+  it('goes on after a load at any place, as if there had been none', async () => {
+    await fc.assert(
+      fc.asyncProperty(logsArbitrary, dealArbitrary, fc.nat(30), async (events, deal, cut) => {
+        await clear();
+        const entries = events.map((log, i) => makeLog(log, 1_700_000_000_000_000 + i * 7, 1000 + i));
+        await foldLogs(test.database, SCRATCH, logs, entries, deal);
+        const done = logs.map(() => 0);
+        for (const { log, count } of deal.slice(0, cut)) done[log] = Math.min(done[log]! + count, entries[log]!.length);
+        await foldLogs(test.database, 'keelson', logs, entries, deal.slice(0, cut));
+        // As the runner: the rest of each log, from where it was left.
+        await foldLogs(test.database, 'keelson', logs, entries, deal, done);
+        expect(await differences()).toEqual([]);
+      }),
+      { numRuns: 10, endOnFailure: true, interruptAfterTimeLimit: 40_000, markInterruptAsFailure: false },
+    );
+  });
+
+  it('is told apart from another, row by row', async () => {
+    await clear();
+    const [events] = fc.sample(logsArbitrary, { numRuns: 1, seed: 3 });
+    const entries = events!.map((log, i) => makeLog(log, 1_700_000_000_000_000 + i, 1000));
+    const whole: Deal = [0, 1, 2, 3, 4].map((log) => ({ log, count: 100 }));
+    await foldLogs(test.database, 'keelson', logs, entries, whole);
+    await foldLogs(test.database, SCRATCH, logs, entries, whole);
+    expect(await differences()).toEqual([]);
+    await test.database.query(
+      'update keelson_identity.token set accepted = not accepted where key = (select min(key::text)::uuid from keelson_identity.token)',
+    );
+    await test.database.query(
+      'delete from keelson_identity.edge where (parent, child) = (select parent, child from keelson_identity.edge limit 1)',
+    );
+    const found = await differences();
+    expect(found.filter((reason) => reason.includes('table token'))).toHaveLength(2);
+    expect(found.filter((reason) => reason.includes('table edge'))).toHaveLength(1);
+  });
+});
