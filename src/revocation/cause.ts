@@ -85,6 +85,8 @@ export interface Cause {
   complete: boolean;
   incomplete: readonly Incomplete[];
   orderedUs?: number;
+  /** When it was ordered or extended last. */
+  lastPartUs?: number;
   /** The lifecycle entry that ordered it. */
   orderedIndex?: number;
   /** Why it was refused. */

@@ -85,6 +85,7 @@ function order(state: RevocationState, event: LifecycleEvent, cause: Cause, chan
     cause.orderedUs = appendedUs;
     cause.orderedIndex = index;
   }
+  cause.lastPartUs = appendedUs;
   cause.complete = body.last === true;
   if (!cause.complete) state.touched.set(cause.order, cause.index);
   cause.incomplete = objectsOf(body, 'incomplete').map(readIncomplete);
@@ -159,8 +160,8 @@ export function hasBlocks(state: RevocationState, order: string): boolean {
 function forget(state: RevocationState, keys: Uint8Array): void {
   const gone = new Set(splitKeys(keys));
   for (const [order, held] of state.keys) {
-    for (const key of gone) {
-      if (!held.delete(key)) continue;
+    for (const key of held.size < gone.size ? [...held.keys()] : gone) {
+      if (!gone.has(key) || !held.delete(key)) continue;
       state.keyChanges.push({ order, key });
     }
     if (held.size === 0) state.keys.delete(order);

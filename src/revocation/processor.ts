@@ -4,7 +4,6 @@ import type { OwnEvent } from '../intake/encoder.js';
 import type { Intake } from '../intake/intake.js';
 import type { Clock } from '../platform/clock.js';
 import type { Logger } from '../platform/logger.js';
-import { isLeave } from './cause.js';
 import type { Office } from './decision.js';
 import type { Follower } from './follower.js';
 import { step, type Effects, type Input, type StepSettings } from './step.js';
@@ -123,12 +122,7 @@ export class Processor {
     }
     logger.info({ term }, 'revocation: this process decides');
     this.#term = term;
-    // What was attached while nobody looked.
-    for (const cause of state.causes.values()) {
-      if (cause.state === 'ordered' && isLeave(cause) && !state.touched.has(cause.order)) {
-        state.touched.set(cause.order, cause.index);
-      }
-    }
+    state.touchLeavers();
     let lookedMs = -Infinity;
     const hadGraph = survey.isHere;
     while (!ends.aborted && state.table.term === term) {
@@ -149,12 +143,15 @@ export class Processor {
   async #round(term: bigint): Promise<{ wakeUs: number | undefined; wrote: boolean }> {
     const { survey, follower } = this.#options;
     const looked = this.#step(term, { kind: 'look' });
-    if (looked.publish.length > 0) await this.#publish(looked.publish);
-    if (looked.survey.length === 0) return { wakeUs: looked.wakeUs, wrote: looked.publish.length > 0 };
-    const worlds = await survey.ask(follower, looked.survey);
-    const decided = this.#step(term, { kind: 'surveyed', worlds });
-    if (decided.publish.length > 0) await this.#publish(decided.publish);
-    return { wakeUs: looked.wakeUs, wrote: looked.publish.length + decided.publish.length > 0 };
+    const publish: OwnEvent[] = [];
+    if (looked.survey.length > 0) {
+      const worlds = await survey.ask(follower, looked.survey);
+      publish.push(...this.#step(term, { kind: 'surveyed', worlds }).publish);
+    }
+    // Orders before notes: a flood of holds keeps nobody waiting.
+    publish.push(...looked.publish);
+    if (publish.length > 0) await this.#publish(publish);
+    return { wakeUs: looked.wakeUs, wrote: publish.length > 0 };
   }
 
   #step(term: bigint, input: Input): Effects {
@@ -183,9 +180,8 @@ export class Processor {
     const { survey, follower } = this.#options;
     const { state } = follower;
     const subjects = await survey.changedSubjects();
-    if (subjects === 'all') {
-      for (const cause of state.causes.values()) if (isLeave(cause)) state.touch(cause.subjects);
-    } else state.touch(subjects);
+    if (subjects === 'all') state.touchLeavers();
+    else state.touch(subjects);
   }
 
   #waitMs(wakeUs: number | undefined): number {

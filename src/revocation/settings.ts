@@ -26,6 +26,12 @@ export const revocationSettings = Type.Object({
     description:
       'A cause that is neither ordered, held nor scheduled so long after its commit makes the service not ready',
   }),
+  KEELSON_REVOCATION_TOKEN_DAYS: Type.Integer({
+    default: 366,
+    minimum: 1,
+    maximum: 36_600,
+    description: 'No token lives longer than this: older cutoffs and blocks of single tokens are forgotten',
+  }),
   KEELSON_REVOCATION_SKEW_MS: Type.Integer({
     default: 5_000,
     minimum: 0,

@@ -19,7 +19,8 @@ const HOUR_US = 3_600_000_000;
 /** Whom a source ever named, and who left it lately. */
 interface Source {
   readonly population: Set<string>;
-  leavers: { readonly subject: string; readonly atUs: number }[];
+  /** When, in that order. */
+  readonly leavers: Map<string, number>;
 }
 
 /** A change of the table, as it was committed: 25 bytes a fact, the last of them number `seq`. */
@@ -61,6 +62,8 @@ export class RevocationState {
   readonly candidates = new Map<string, string>();
   /** How many records forgot keys. */
   expiries = 0;
+  /** When somebody looked for what can be forgotten. */
+  expiryLookedUs = 0;
   holder: string | undefined;
   /** Of the event that was folded last. */
   index = -1;
@@ -130,6 +133,14 @@ export class RevocationState {
     for (const cause of this.about(subjects)) if (cause.state === 'ordered') this.touched.set(cause.order, index);
   }
 
+  /** Somebody new begins to decide: what was attached to leavers while nobody looked is looked for. */
+  touchLeavers(): void {
+    for (const cause of this.causes.values()) {
+      if (cause.state !== 'ordered' || !isLeave(cause) || this.touched.has(cause.order)) continue;
+      this.touched.set(cause.order, cause.index);
+    }
+  }
+
   /** Forgets what it would tell who keeps the state. */
   forgetChanges(): void {
     this.changed.clear();
@@ -149,10 +160,14 @@ export class RevocationState {
 
   /** Counts a leaver of a source. Who leaves twice within the hour counts once. */
   countLeaver(producer: string, subject: string, atUs: number): Burst {
-    const source = this.#source(producer);
-    source.leavers = source.leavers.filter((one) => one.atUs > atUs - HOUR_US && one.subject !== subject);
-    source.leavers.push({ subject, atUs });
-    return { leavers: source.leavers.length, population: source.population.size };
+    const { leavers, population } = this.#source(producer);
+    leavers.delete(subject);
+    leavers.set(subject, atUs);
+    for (const [one, leftUs] of leavers) {
+      if (leftUs > atUs - HOUR_US) break;
+      leavers.delete(one);
+    }
+    return { leavers: leavers.size, population: population.size };
   }
 
   /** Remembers all groups of a person as a source says; answers those it said before. */
@@ -169,7 +184,7 @@ export class RevocationState {
 
   #source(producer: string): Source {
     let source = this.#sources.get(producer);
-    if (source === undefined) this.#sources.set(producer, (source = { population: new Set(), leavers: [] }));
+    if (source === undefined) this.#sources.set(producer, (source = { population: new Set(), leavers: new Map() }));
     return source;
   }
 }

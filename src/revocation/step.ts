@@ -5,6 +5,7 @@
 import type { OwnEvent } from '../intake/encoder.js';
 import { isWaiting, type Cause } from './cause.js';
 import { decide } from './decide.js';
+import { expire } from './expire.js';
 import { writeFired, writeHeld, writeRefused, type Office } from './decision.js';
 import type { World } from './world.js';
 
@@ -14,6 +15,8 @@ export interface StepSettings {
   readonly holdShare: number;
   /** How long they wait at most. */
   readonly holdUs: number;
+  /** No token lives longer than this: older cutoffs and blocks of single tokens are forgotten. */
+  readonly tokenLifeUs: number;
 }
 
 export type Input =
@@ -34,6 +37,8 @@ export interface Effects {
 /** Causes and orders in one round: of one source no more than its share, so that no flood keeps others waiting. */
 const ROUND = 256;
 const ROUND_SOURCE = 64;
+/** Holds, firings and refusals in one round. */
+const ROUND_NOTES = 512;
 /** What fires later than this says so. */
 const LATE_US = 5_000_000;
 
@@ -43,17 +48,16 @@ export function step(office: Office, input: Input, settings: StepSettings): Effe
 }
 
 function look(office: Office, settings: StepSettings): Effects {
-  const { state, nowUs } = office;
+  const { state } = office;
   const publish: OwnEvent[] = [];
   const pending: Cause[] = [];
   let wakeUs = Infinity;
   for (const order of state.waiting) {
     const cause = state.causes.get(order)!;
-    const untilUs = holdUntil(cause, settings);
-    if (cause.code !== undefined) publish.push(writeRefused(office, cause, cause.code));
-    else if (untilUs !== undefined && untilUs > nowUs) publish.push(writeHeld(office, cause, untilUs));
-    else if (cause.state === 'pending') pending.push(cause);
-    else if (cause.dueUs <= nowUs) publish.push(writeFired(office, cause, nowUs - cause.dueUs > LATE_US));
+    const note = takeNote(office, cause, settings);
+    if (note !== undefined) {
+      if (publish.length < ROUND_NOTES) publish.push(note);
+    } else if (cause.state === 'pending') pending.push(cause);
     else wakeUs = Math.min(wakeUs, cause.dueUs);
   }
   const survey = choose(pending);
@@ -63,7 +67,18 @@ function look(office: Office, settings: StepSettings): Effects {
     if (state.causes.get(order)?.state === 'ordered') survey.push(order);
     else state.touched.delete(order);
   }
+  if (publish.length + survey.length === 0) publish.push(...expire(office, settings.tokenLifeUs));
   return { survey, publish, ...(wakeUs === Infinity ? {} : { wakeUs }) };
+}
+
+/** What has to be said of a cause without asking anybody: that it is refused, held, or fires. */
+function takeNote(office: Office, cause: Cause, settings: StepSettings): OwnEvent | undefined {
+  const { nowUs } = office;
+  if (cause.code !== undefined) return writeRefused(office, cause, cause.code);
+  const untilUs = holdUntil(cause, settings);
+  if (untilUs !== undefined && untilUs > nowUs) return writeHeld(office, cause, untilUs);
+  if (cause.state === 'pending' || cause.dueUs > nowUs) return undefined;
+  return writeFired(office, cause, nowUs - cause.dueUs > LATE_US);
 }
 
 /** Until when a cause has to wait because too many leave its source at once; undefined where it has not. */

@@ -37,7 +37,7 @@ export class Survey {
   }
 
   /** The worlds of these orders, as they are when everything folded so far is in the graph, or a little earlier. */
-  async ask({ state, size }: Follower, orders: readonly string[]): Promise<Map<string, World>> {
+  async ask({ state, size }: Pick<Follower, 'state' | 'size'>, orders: readonly string[]): Promise<Map<string, World>> {
     const worlds = new Map<string, World>();
     const asked: Cause[] = [];
     for (const order of orders) {

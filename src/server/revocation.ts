@@ -63,6 +63,7 @@ export function openRevocation(parts: RevocationParts): () => Promise<void> {
       holdCount: config.KEELSON_REVOCATION_HOLD_COUNT,
       holdShare: config.KEELSON_REVOCATION_HOLD_SHARE,
       holdUs: config.KEELSON_REVOCATION_HOLD_S * 1_000_000,
+      tokenLifeUs: config.KEELSON_REVOCATION_TOKEN_DAYS * 86_400_000_000,
     },
   });
   const overdue = new OverdueWatch({

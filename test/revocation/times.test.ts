@@ -1,0 +1,178 @@
+/** What waits: for its time, for a second person, for nobody. */
+import { describe, expect, it } from 'vitest';
+import { IDP, pseudonym, Simulation, typesOf } from './simulation.js';
+
+const at = (us: number): string => new Date(us / 1000).toISOString().replace('.000Z', 'Z');
+
+/** So many leavers of one source, each an event of its own. */
+function crowd(sim: Simulation, count: number, producer = 'entra') {
+  return Array.from({ length: count }, (_, i) =>
+    sim.say(producer, { type: 'principal.offboarded', principal: sim.person(`${producer}-${i}`) }),
+  );
+}
+
+describe('a cause with a time ahead', () => {
+  it('is scheduled, fires on time, and says when it was late', async () => {
+    const sim = new Simulation();
+    const cause = sim.say('hr', {
+      type: 'principal.offboarded',
+      principal: sim.person('anna'),
+      effective_at: at(sim.nowUs + 3600e6),
+    });
+    expect(cause.state).toBe('scheduled');
+    expect(await sim.settle()).toEqual([]);
+    expect(sim.step({ kind: 'look' }).wakeUs).toBe(cause.dueUs);
+    sim.pass(3599);
+    expect(await sim.settle()).toEqual([]);
+    sim.pass(1);
+    expect(typesOf(await sim.settle())).toEqual(['fired', 'ordered']);
+    expect(cause.late).toBeUndefined();
+
+    const missed = sim.say('hr', {
+      type: 'principal.offboarded',
+      principal: sim.person('ben'),
+      effective_at: at(sim.nowUs + 60e6),
+    });
+    sim.pass(7200);
+    sim.state = sim.refold();
+    sim.takeTerm();
+    const written = await sim.settle();
+    expect(typesOf(written)).toEqual(['fired', 'ordered']);
+    expect(written[0]!.event).toMatchObject({ late: true, due_at: at(missed.dueUs) });
+    expect(sim.state.causes.get(missed.order)).toMatchObject({ state: 'ordered', late: true });
+  });
+
+  it('can be changed and cancelled; what is in force can not', async () => {
+    const sim = new Simulation();
+    const leave = (id: string) =>
+      sim.say('hr', { type: 'principal.offboarded', principal: sim.person(id), effective_at: at(sim.nowUs + 3600e6) });
+    const [moved, off] = [leave('anna'), leave('ben')];
+    sim.say('admin', { type: 'revocation.rescheduled', cause: moved.order, effective_at: at(sim.nowUs + 60e6) });
+    sim.say('admin', { type: 'revocation.cancelled', cause: off.id });
+    sim.pass(60);
+    expect(typesOf(await sim.settle())).toEqual(['fired', 'ordered']);
+    expect([moved.state, off.state]).toEqual(['ordered', 'cancelled']);
+    const late = sim.say('admin', { type: 'revocation.cancelled', cause: moved.order });
+    const unknown = sim.say('admin', { type: 'revocation.cancelled', cause: 'nobody' });
+    await sim.settle();
+    expect([late, unknown]).toMatchObject([
+      { state: 'refused', code: 'not_waiting' },
+      { state: 'refused', code: 'unknown_cause' },
+    ]);
+    sim.pass(7200);
+    expect(await sim.settle()).toEqual([]);
+  });
+
+  it('goes at once where it is urgent', async () => {
+    const sim = new Simulation();
+    const cause = sim.say('hr', {
+      type: 'principal.offboarded',
+      principal: sim.person('anna'),
+      urgent: true,
+      effective_at: at(sim.nowUs + 3600e6),
+    });
+    await sim.settle();
+    expect(cause.state).toBe('ordered');
+  });
+});
+
+describe('many leavers of one source', () => {
+  it('wait for a second person, and happen after 15 minutes unless denied', async () => {
+    const sim = new Simulation();
+    const leavers = crowd(sim, 60);
+    await sim.settle();
+    const held = leavers.filter(({ state }) => state === 'held');
+    expect(held).toHaveLength(10);
+    expect(leavers.slice(0, 50).every(({ state }) => state === 'ordered')).toBe(true);
+    sim.pass(60);
+    const say = (type: string, cause: string, actor: string, producer = 'admin') =>
+      sim.say(producer, { type, cause, actor });
+    say('revocation.approved', held[0]!.order, pseudonym('boss'));
+    say('revocation.denied', held[1]!.order, pseudonym('boss'));
+    await sim.settle();
+    expect([held[0]!.state, held[1]!.state]).toEqual(['ordered', 'denied']);
+    sim.pass(15 * 60 - 61);
+    expect(await sim.settle()).toEqual([]);
+    sim.pass(2);
+    const fired = await sim.settle();
+    expect(typesOf(fired).filter((type) => type === 'fired')).toHaveLength(8);
+    expect(held.slice(2).every(({ state, late }) => state === 'ordered' && late !== true)).toBe(true);
+    expect(sim.isRevoked({ subject: 'entra-59' })).toBe(true);
+    expect(held[1]!.state).toBe('denied');
+  });
+
+  it('nobody answers for themselves: not who caused it, not who leaves, not the source, not nobody', async () => {
+    const sim = new Simulation();
+    sim.settings = { ...sim.settings, holdCount: 0, holdShare: 0 };
+    const [anna, hr] = [sim.person('anna'), sim.person('hr-clerk')];
+    const caused = sim.say('hr', { type: 'principal.offboarded', principal: anna, actor: hr });
+    const automatic = sim.say('okta', { type: 'principal.offboarded', principal: sim.person('ben') });
+    await sim.settle();
+    expect([caused.state, automatic.state]).toEqual(['held', 'held']);
+    const answers = [
+      sim.say('admin', { type: 'revocation.approved', cause: caused.order, actor: hr }),
+      sim.say('admin', { type: 'revocation.denied', cause: caused.order, actor: anna }),
+      sim.say('admin', { type: 'revocation.approved', cause: caused.order }),
+      sim.say('okta', { type: 'revocation.approved', cause: automatic.order, actor: pseudonym('x') }),
+    ];
+    await sim.settle();
+    expect(answers.map(({ code }) => code)).toEqual(['own_approval', 'own_approval', 'no_actor', 'own_approval']);
+    expect([caused.state, automatic.state]).toEqual(['held', 'held']);
+  });
+
+  it('under a flood of 5,000, other sources, administrators and compromises never wait', async () => {
+    const sim = new Simulation();
+    const flood = crowd(sim, 5000);
+    const other = sim.say('hr', { type: 'principal.offboarded', principal: sim.person('anna') });
+    const asked = sim.say('admin', { type: 'revocation.requested', target: { type: 'agent', value: 'bot' } });
+    const breach = sim.say('admin', { type: 'revocation.requested', principal: sim.person('eve'), security: true });
+    for (const event of await sim.decide()) sim.write(event);
+    expect([other, asked, breach].map(({ state }) => state)).toEqual(['ordered', 'ordered', 'ordered']);
+    const order = sim.written.filter(({ type }) => type === 'revocation.ordered').map(({ event }) => event.order);
+    expect(order.slice(0, 2)).toEqual([breach.order, asked.order]);
+    await sim.settle();
+    // 5 % of the 5,000 that the source ever named, counted as they came.
+    expect(flood.filter(({ state }) => state === 'ordered')).toHaveLength(50);
+    expect(flood.filter(({ state }) => state === 'held')).toHaveLength(4950);
+  });
+
+  it('the hour slides, the share counts, and who leaves twice counts once', async () => {
+    const sim = new Simulation();
+    for (let i = 0; i < 2000; i++) sim.say('entra', { type: 'principal.joined', principal: sim.person(`x-${i}`) });
+    const many = crowd(sim, 90);
+    for (let i = 0; i < 20; i++) {
+      many.push(sim.say('entra', { type: 'principal.offboarded', principal: sim.person('entra-1') }));
+    }
+    await sim.settle();
+    expect(many.filter(({ state }) => state === 'held')).toHaveLength(0);
+    sim.pass(3601);
+    const more = crowd(sim, 104);
+    await sim.settle();
+    expect(more.filter(({ state }) => state === 'held')).toHaveLength(0);
+    const last = Array.from({ length: 4 }, (_, i) =>
+      sim.say('entra', { type: 'principal.offboarded', principal: sim.person(`y-${i}`) }),
+    );
+    await sim.settle();
+    expect(last.filter(({ state }) => state === 'held').length).toBeGreaterThan(0);
+  });
+});
+
+describe('forgetting', () => {
+  it('cutoffs and single tokens go by an entry once no token can need them; persons stay', async () => {
+    const sim = new Simulation();
+    sim.say('hr', { type: 'principal.offboarded', principal: sim.person('anna') });
+    sim.say('admin', { type: 'revocation.requested', target: { type: 'token', value: 't', issuer: IDP } });
+    sim.say('admin', { type: 'revocation.requested', target: { type: 'tool', value: 'deploy' }, effect: 'cutoff' });
+    await sim.settle();
+    const old = sim.nowUs - 60e6;
+    sim.pass(29 * 86_400);
+    expect(typesOf(await sim.settle())).toEqual([]);
+    expect(sim.isRevoked({ tool: 'deploy', issuedAtUs: old })).toBe(true);
+    sim.pass(2 * 86_400);
+    expect(typesOf(await sim.settle())).toEqual(['expired']);
+    expect(sim.isRevoked({ tool: 'deploy', issuedAtUs: old })).toBe(false);
+    expect(sim.isRevoked({ jti: 't' })).toBe(false);
+    expect(sim.isRevoked({ subject: 'anna' })).toBe(true);
+    expect(sim.refold().table.head()).toEqual(sim.state.table.head());
+  });
+});
