@@ -108,8 +108,25 @@ async function open(
   closing.add(closeIdentity);
   const access = new Access({ database, clock, settings: config });
   closing.add(() => access.touch());
-  closing.add(openRevocation({ foundation, ledger, intake: intake.intake, access, identity, readiness, metrics }));
-  const http = await openHttp({ foundation, access, ledger, intake: intake.intake, readiness, metrics });
+  const revocation = openRevocation({
+    foundation,
+    ledger,
+    intake: intake.intake,
+    access,
+    identity,
+    readiness,
+    metrics,
+  });
+  closing.add(revocation.close);
+  const http = await openHttp({
+    foundation,
+    access,
+    ledger,
+    intake: intake.intake,
+    requests: revocation.requests,
+    readiness,
+    metrics,
+  });
   closing.add(() => http.close());
   const provisioning = openProvisioning(foundation, ledger, intake.intake, access, readiness);
   closing.add(provisioning.close);

@@ -27,7 +27,12 @@ export interface Target {
 }
 
 export interface Incomplete {
-  readonly reason: 'no_alias' | 'erased' | 'unnamed_tokens' | 'signalled_only' | 'behind';
+  /**
+   * `no_alias`: an expected issuer knows neither an account nor that there is none. `erased`: nobody can tell whom a pseudonym stands
+   * for. `unnamed_tokens`: tokens that nothing can name. `behind`: the graph did not know everything yet. `world_changed`: more, by
+   * so many keys, than the dry run saw that led to this; they are ordered, too.
+   */
+  readonly reason: 'no_alias' | 'erased' | 'unnamed_tokens' | 'signalled_only' | 'behind' | 'world_changed';
   readonly issuer?: string;
   readonly count?: number;
 }

@@ -1,7 +1,9 @@
 /** Reading causes and their orders, as the projection has them. */
+import type { PoolClient } from 'pg';
 import type { Database } from '../platform/database.js';
 import { readPositions } from '../ledger/projection-runner.js';
 import type { Cause } from './cause.js';
+import { LIFECYCLE } from './lifecycle.js';
 
 /** A cause as it is kept: without the members that have columns of their own. */
 type Doc = Omit<Cause, 'order' | 'index' | 'state' | 'kind' | 'producer' | 'dueUs' | 'subjects'>;
@@ -76,6 +78,11 @@ export class Causes {
     });
   }
 
+  /** How many entries of lifecycle are folded. */
+  async size(): Promise<bigint> {
+    return (await readPositions(this.database.pool, 'revocation')).get(LIFECYCLE) ?? 0n;
+  }
+
   /** Causes that something should have happened to before `beforeUs`; and how many. */
   async overdue(beforeUs: bigint): Promise<{ count: number; oldestUs: bigint | null; order: string | null }> {
     const { rows } = await this.database.query<{ count: bigint; oldest: bigint | null; order_name: string | null }>(
@@ -87,7 +94,7 @@ export class Causes {
     return { count: Number(row.count), oldestUs: row.oldest, order: row.order_name };
   }
 
-  #read<T>(work: Parameters<typeof this.database.transaction<T>>[0]): Promise<T> {
+  #read<T>(work: (tx: PoolClient) => Promise<T>): Promise<T> {
     return this.database.transaction(async (tx) => {
       await tx.query('set transaction isolation level repeatable read, read only');
       return work(tx);

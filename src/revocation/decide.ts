@@ -4,7 +4,7 @@ import { isLeave, isWaiting, type Cause, type Incomplete, type OrderKey } from '
 import { writeDecisions, writeRefused, type Decision, type KeyEntry, type Office } from './decision.js';
 import { lostKeys, regainedKeys, wantedKeys } from './order-keys.js';
 import type { RevocationState } from './state.js';
-import type { World } from './world.js';
+import { parseWorld, type World } from './world.js';
 
 export interface Decided {
   readonly events: readonly OwnEvent[];
@@ -36,7 +36,9 @@ function orderKeys(office: Office, cause: Cause, world: World): Decided {
   const isFirst = cause.state !== 'ordered';
   if (isFirst && cause.kind === 'mover' && hasEarlier(state, cause, world)) return LATER;
   const held = state.keys.get(cause.order) ?? new Map<string, OrderKey>();
-  const { keys, incomplete } = wantedKeys(state.material, cause, world, (subject) => state.hasLeft([subject]));
+  const wanted = wantedKeys(state.material, cause, world, (subject) => state.hasLeft([subject]));
+  const { keys } = wanted;
+  const incomplete = [...wanted.incomplete, ...compareWorld(cause.world, keys.size)];
   const entries: KeyEntry[] = [];
   if (isFirst && cause.kind === 'mover') entries.push(...regained(office, cause, world));
   const missing = [...keys].filter(([key]) => !held.has(key)).sort(([, a], [, b]) => compareKeys(a, b));
@@ -59,6 +61,12 @@ function orderKeys(office: Office, cause: Cause, world: World): Decided {
   }
   // What is written is looked at again when it is folded: it may have been lost.
   return { events: writeDecisions(office, cause, decisions), isDone: isComplete && decisions.length === 0 };
+}
+
+/** What a dry run did not see: said, and ordered all the same. */
+function compareWorld(world: string | undefined, size: number): Incomplete[] {
+  const seen = world === undefined ? undefined : parseWorld(world);
+  return seen === undefined || size <= seen ? [] : [{ reason: 'world_changed', count: size - seen }];
 }
 
 const compareKeys = (a: OrderKey, b: OrderKey): number =>

@@ -145,7 +145,10 @@ export class Processor {
     const looked = this.#step(term, { kind: 'look' });
     const publish: OwnEvent[] = [];
     if (looked.survey.length > 0) {
-      const worlds = await survey.ask(follower, looked.survey);
+      const worlds = await survey.ask(
+        follower,
+        looked.survey.map((order) => follower.state.causes.get(order)!),
+      );
       publish.push(...this.#step(term, { kind: 'surveyed', worlds }).publish);
     }
     // Orders before notes: a flood of holds keeps nobody waiting.

@@ -36,15 +36,11 @@ export class Survey {
     return this.options.identity.isHere;
   }
 
-  /** The worlds of these orders, as they are when everything folded so far is in the graph, or a little earlier. */
-  async ask({ state, size }: Pick<Follower, 'state' | 'size'>, orders: readonly string[]): Promise<Map<string, World>> {
+  /** The worlds of these causes, by order, as they are when everything folded so far is in the graph, or a little earlier. */
+  async ask({ state, size }: Pick<Follower, 'state' | 'size'>, causes: readonly Cause[]): Promise<Map<string, World>> {
     const worlds = new Map<string, World>();
-    const asked: Cause[] = [];
-    for (const order of orders) {
-      const cause = state.causes.get(order)!;
-      if (needsSurvey(cause)) asked.push(cause);
-      else worlds.set(order, EMPTY_WORLD);
-    }
+    for (const cause of causes) if (!needsSurvey(cause)) worlds.set(cause.order, EMPTY_WORLD);
+    const asked = causes.filter(needsSurvey);
     if (asked.length === 0) return worlds;
     const lifecycleSize = await this.#waitFor(size);
     const hasLeft = (subject: string): boolean => state.hasLeft([subject]);

@@ -51,3 +51,12 @@ export const EMPTY_WORLD: World = {
   descendants: NO_DESCENDANTS,
   policy: { owns: [], expects: [], groupless: [] },
 };
+
+/** The name of what a dry run saw: how many keys, and a digest of them. The pair of `parseWorld`. */
+export const formatWorld = (size: number, digest: string): string => `w1-${size}-${digest}`;
+
+/** How many keys a dry run saw; undefined for anything that `formatWorld` did not make. */
+export function parseWorld(text: string): number | undefined {
+  const size = /^w1-(0|[1-9][0-9]{0,8})-[0-9a-f]{32}$/.exec(text)?.[1];
+  return size === undefined ? undefined : Number(size);
+}

@@ -11,6 +11,7 @@ import { registerQuarantine } from '../intake/quarantine-routes.js';
 import { registerIntake } from '../intake/routes.js';
 import { registerLedger } from '../ledger/routes.js';
 import { nodeHasher } from '../platform/hasher.js';
+import { registerRequests, type RequestRoutesOptions } from '../revocation/request-routes.js';
 import { registerRevocation } from '../revocation/routes.js';
 import { requireUsable } from '../provisioning/scim/source.js';
 import { registerSearch } from '../search/routes.js';
@@ -24,12 +25,14 @@ export interface HttpParts {
   readonly access: Access;
   readonly ledger: LedgerParts;
   readonly intake: Intake;
+  readonly requests: RequestRoutesOptions;
   readonly readiness: Readiness;
   readonly metrics: Registry;
 }
 
 /** Every room's routes on one server; listens to nothing yet. */
-export async function openHttp({ foundation, access, ledger, intake, readiness, metrics }: HttpParts): Promise<Http> {
+export async function openHttp(parts: HttpParts): Promise<Http> {
+  const { foundation, access, ledger, intake, requests, readiness, metrics } = parts;
   const { config, logger, clock, database, vault, keyring, installation } = foundation;
   const http = await createHttp({
     settings: config,
@@ -75,5 +78,6 @@ export async function openHttp({ foundation, access, ledger, intake, readiness, 
     cursors,
     skewMs: config.KEELSON_REVOCATION_SKEW_MS,
   });
+  registerRequests(http, requests);
   return http;
 }

@@ -5,11 +5,15 @@ import type { Readiness } from '../http/readiness.js';
 import type { Intake } from '../intake/intake.js';
 import { ProjectionRunner } from '../ledger/projection-runner.js';
 import { nodeHasher } from '../platform/hasher.js';
+import { Causes } from '../revocation/causes.js';
+import { Desk } from '../revocation/desk.js';
+import { dryRun } from '../revocation/dry-run.js';
 import { Follower } from '../revocation/follower.js';
 import type { IdentityPort } from '../revocation/identity-port.js';
 import { OverdueWatch } from '../revocation/overdue.js';
 import { Processor } from '../revocation/processor.js';
 import { revocationProjection } from '../revocation/projection.js';
+import type { RequestRoutesOptions } from '../revocation/request-routes.js';
 import type { KeyMaterial } from '../revocation/state.js';
 import { Survey } from '../revocation/survey.js';
 import { Terms } from '../revocation/term.js';
@@ -35,8 +39,13 @@ export const revocationMaterial = ({ keyring }: Foundation): KeyMaterial => ({
 export const makeRevocationProjection = (foundation: Foundation): ReturnType<typeof revocationProjection> =>
   revocationProjection(revocationMaterial(foundation));
 
+export interface RunningRevocation {
+  readonly requests: RequestRoutesOptions;
+  readonly close: () => Promise<void>;
+}
+
 /** Starts what turns causes into orders: the projection, the processor, the watch over what is overdue. */
-export function openRevocation(parts: RevocationParts): () => Promise<void> {
+export function openRevocation(parts: RevocationParts): RunningRevocation {
   const { foundation, ledger, intake, access, identity, readiness, metrics } = parts;
   const { config, logger, clock, database, vault } = foundation;
   const { watch, reader } = ledger;
@@ -47,15 +56,17 @@ export function openRevocation(parts: RevocationParts): () => Promise<void> {
     logger,
     projection: makeRevocationProjection(foundation),
   });
+  const follower = new Follower(database, watch, revocationMaterial(foundation));
+  const survey = new Survey({
+    identity,
+    identify: (pseudonyms) => vault.identify(pseudonyms),
+    policyOf: (producer) => readPolicy(access, producer),
+    logger,
+  });
   const processor = new Processor({
-    follower: new Follower(database, watch, revocationMaterial(foundation)),
+    follower,
     terms: new Terms(database),
-    survey: new Survey({
-      identity,
-      identify: (pseudonyms) => vault.identify(pseudonyms),
-      policyOf: (producer) => readPolicy(access, producer),
-      logger,
-    }),
+    survey,
     intake,
     clock,
     logger,
@@ -81,9 +92,18 @@ export function openRevocation(parts: RevocationParts): () => Promise<void> {
   });
   runner.start();
   processor.start();
-  return async () => {
-    await Promise.all([processor.close(), overdue.close()]);
-    await runner.close();
+  const lookup = vault.lookup.bind(vault);
+  return {
+    requests: {
+      desk: new Desk({ intake, access, causes: new Causes(database), hasher: nodeHasher, lookup }),
+      access,
+      lookup,
+      dryRun: (producer, asked) => dryRun(follower, survey, identity, producer, asked),
+    },
+    close: async () => {
+      await Promise.all([processor.close(), overdue.close()]);
+      await runner.close();
+    },
   };
 }
 

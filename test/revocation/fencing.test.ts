@@ -42,15 +42,18 @@ function speak(sim: Simulation, verb: number, who: number, source: number): void
 
 /** What is blocked, and which keys each order holds: without times and numbers, which may differ. */
 const outcome = ({ state }: Simulation): unknown => ({
-  blocked: hash('sha256', [...state.table.orders.entries()].map(({ key, orders }) => [key.join(), orders.sort()]).join()),
+  blocked: hash(
+    'sha256',
+    [...state.table.orders.entries()].map(({ key, orders }) => [key.join(), orders.sort()]).join(),
+  ),
   keys: [...state.keys].map(([order, { size }]) => [order, size]).sort(),
   causes: [...state.causes.values()].map((cause) => [cause.id, cause.state, cause.complete, cause.subjects]),
 });
 
-const verbs = fc.array(
-  fc.tuple(fc.nat({ max: 6 }), fc.nat({ max: PERSONS - 1 }), fc.nat({ max: 1 }), fc.boolean()),
-  { minLength: 1, maxLength: 14 },
-);
+const verbs = fc.array(fc.tuple(fc.nat({ max: 6 }), fc.nat({ max: PERSONS - 1 }), fc.nat({ max: 1 }), fc.boolean()), {
+  minLength: 1,
+  maxLength: 14,
+});
 /** What becomes of each record: written; lost; late, so that a zombie's lands after others decided; twice. */
 const fates = fc.array(fc.constantFrom('written', 'lost', 'late', 'twice', 'killed', 'zombie first'), {
   minLength: 10,

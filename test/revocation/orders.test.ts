@@ -213,7 +213,10 @@ describe('coming back', () => {
   it('waits for what was said before it, and wins over what was only planned', async () => {
     const sim = new Simulation();
     const anna = sim.person('anna');
-    const later = sim.say('hr', offboard(anna, { effective_at: new Date(sim.nowUs / 1000 + 86_400_000).toISOString() }));
+    const later = sim.say(
+      'hr',
+      offboard(anna, { effective_at: new Date(sim.nowUs / 1000 + 86_400_000).toISOString() }),
+    );
     const now = sim.say('hr', offboard(anna));
     const back = sim.say('hr', { type: 'principal.reinstated', principal: anna });
     expect(later.state).toBe('cancelled');
@@ -268,7 +271,12 @@ describe('movers', () => {
     const sim = new Simulation();
     const [anna, mail] = [sim.person('anna'), sim.person('anna', MAIL)];
     sim.graph.humans.push([anna, mail]);
-    sim.say('hr', { type: 'principal.moved', principal: anna, groups_removed: ['admins', 'ops'], groups_added: ['sales'] });
+    sim.say('hr', {
+      type: 'principal.moved',
+      principal: anna,
+      groups_removed: ['admins', 'ops'],
+      groups_added: ['sales'],
+    });
     await sim.settle();
     expect(sim.isRevoked({ subject: 'anna', groups: ['admins'] })).toBe(true);
     expect(sim.isRevoked({ issuer: MAIL, subject: 'anna', groups: ['ops'] })).toBe(true);

@@ -172,7 +172,8 @@ export class Simulation {
   async decide(): Promise<OwnEvent[]> {
     const looked = this.step({ kind: 'look' });
     if (looked.survey.length === 0) return [...looked.publish];
-    const worlds = await this.survey().ask({ state: this.state, size: BigInt(this.entries.length) }, looked.survey);
+    const causes = looked.survey.map((order) => this.state.causes.get(order)!);
+    const worlds = await this.survey().ask({ state: this.state, size: BigInt(this.entries.length) }, causes);
     return [...looked.publish, ...this.step({ kind: 'surveyed', worlds }).publish];
   }
 

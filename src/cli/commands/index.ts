@@ -7,6 +7,8 @@ import { createKeys } from './keys.js';
 import { createPublish } from './publish.js';
 import { createQuarantine } from './quarantine.js';
 import { createRebuild } from './rebuild.js';
+import { createRevocations } from './revocations.js';
+import { createRevoke } from './revoke.js';
 import { createSearch } from './search.js';
 import { createServe } from './serve.js';
 import { createTail } from './tail.js';
@@ -25,6 +27,8 @@ export const COMMANDS: readonly ((context: Context) => Command)[] = [
   createKeys,
   createTokens,
   createQuarantine,
+  createRevoke,
+  createRevocations,
   createFsck,
   createRebuild,
 ];

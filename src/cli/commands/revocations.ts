@@ -1,0 +1,118 @@
+import { Command } from 'commander';
+import { asObject, listOf, textOf, type Answer } from '../answer.js';
+import {
+  createCommand,
+  formatJson,
+  formatJsonLines,
+  openClient,
+  withExamples,
+  withTarget,
+  type Context,
+  type TargetOptions,
+} from '../command.js';
+import { formatTable, neutralise } from '../text.js';
+
+interface ListOptions extends TargetOptions {
+  state?: string;
+  source?: string;
+  limit: string;
+  all?: true;
+}
+
+interface AnswerOptions extends TargetOptions {
+  reason: string;
+  at?: string;
+}
+
+/** `keelson revocations list|show|approve|deny|cancel|reschedule|lift`. */
+export function createRevocations(context: Context): Command {
+  const revocations = new Command('revocations')
+    .description('list, show, approve, deny, cancel, reschedule and lift revocations')
+    .helpOption('-h, --help', 'show this');
+  revocations.addCommand(createList(context)).addCommand(createShow(context));
+  for (const [verb, what] of [
+    ['approve', 'let go what is held; nobody their own'],
+    ['deny', 'end what is held: it never happens'],
+    ['cancel', 'take back what is held or scheduled'],
+    ['lift', 'take back what is in force; a cutoff stays'],
+  ] as const) {
+    revocations.addCommand(createAnswer(context, verb, what));
+  }
+  revocations.addCommand(createReschedule(context));
+  return withExamples(revocations, [
+    'keelson revocations list --state held',
+    'keelson revocations approve 5f0c… --reason "reorganisation, as announced"',
+  ]);
+}
+
+function createList(context: Context): Command {
+  const command = withTarget(createCommand('list', 'list them, newest first'))
+    .option('--state <state>', 'pending, scheduled, held, ordered, settled, lifted, cancelled, denied, refused')
+    .option('--source <producer>', 'only what came from there')
+    .option('--limit <count>', 'at most so many a page', '100')
+    .option('--all', 'every page')
+    .action(async (options: ListOptions) => {
+      const client = await openClient(context, options);
+      const { state, source, limit } = options;
+      for (let cursor: string | undefined; ;) {
+        const page = asObject(await client.getJson('/v1/revocations', { state, source, limit, cursor }));
+        const found = listOf(page, 'revocations');
+        if (options.json) for (const one of found) await context.output.line(formatJson(one));
+        else for (const line of formatList(found)) await context.output.line(line);
+        cursor = typeof page.next === 'string' ? page.next : undefined;
+        if (cursor === undefined || context.output.closed) return;
+        if (!options.all) return context.output.note('more: --all');
+      }
+    });
+  return withExamples(command, ['keelson revocations list --state scheduled']);
+}
+
+const formatList = (found: readonly Answer[]): string[] =>
+  formatTable([
+    ['ORDER', 'STATE', 'KIND', 'SOURCE', 'COMMITTED', 'DUE', 'COMPLETE'],
+    ...found.map((one) => [
+      ...['order', 'state', 'kind'].map((member) => textOf(one, member)),
+      textOf(asObject(one.cause), 'producer'),
+      ...['committedAt', 'dueAt', 'complete'].map((member) => textOf(one, member)),
+    ]),
+  ]);
+
+function createShow(context: Context): Command {
+  const command = withTarget(createCommand('show', 'show one: its cause, state and keys'))
+    .argument('<id>', 'name of its order, or id of its cause')
+    .action(async (id: string, options: TargetOptions) => {
+      const client = await openClient(context, options);
+      const found = await client.getJson(`/v1/revocations/${encodeURIComponent(id)}`);
+      await context.output.line(options.json ? formatJson(found) : formatJsonLines(found));
+    });
+  return withExamples(command, ['keelson revocations show 5f0c…']);
+}
+
+function createAnswer(context: Context, verb: string, what: string): Command {
+  const command = withTarget(createCommand(verb, what))
+    .argument('<id...>', 'names of orders, or ids of causes')
+    .requiredOption('--reason <text>', 'why')
+    .action(async (ids: string[], options: AnswerOptions) => {
+      for (const id of ids) await answer(context, id, verb, { reason: options.reason }, options);
+    });
+  return withExamples(command, [`keelson revocations ${verb} 5f0c… --reason "…"`]);
+}
+
+function createReschedule(context: Context): Command {
+  const command = withTarget(createCommand('reschedule', 'another time for what is scheduled'))
+    .argument('<id>', 'name of its order, or id of its cause')
+    .requiredOption('--at <time>', 'when (RFC 3339)')
+    .requiredOption('--reason <text>', 'why')
+    .action((id: string, options: AnswerOptions) =>
+      answer(context, id, 'reschedule', { reason: options.reason, effective_at: options.at }, options),
+    );
+  return withExamples(command, ['keelson revocations reschedule 5f0c… --at 2026-12-31T17:00:00Z --reason "later"']);
+}
+
+async function answer(context: Context, id: string, verb: string, body: object, options: TargetOptions): Promise<void> {
+  const client = await openClient(context, options);
+  const path = `/v1/revocations/${encodeURIComponent(id)}/${verb}`;
+  const done = asObject(await client.sendJson('POST', path, JSON.stringify(body)));
+  if (options.json) await context.output.line(formatJson(done));
+  else await context.output.line(neutralise(`${textOf(done, 'order')}  ${textOf(done, 'state')}`));
+}
