@@ -67,6 +67,9 @@ export async function createHttp(options: HttpOptions): Promise<Http> {
 
   const memory = new MemoryGate(settings.KEELSON_HTTP_MEMORY_BYTES);
   http.decorate('memory', memory);
+  const closing = new AbortController();
+  http.decorate('closing', closing.signal);
+  http.addHook('preClose', async () => closing.abort());
   answerProblems(http);
   parseJsonBodies(http);
   await http.register(helmet, { global: true });

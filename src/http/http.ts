@@ -16,5 +16,7 @@ declare module 'fastify' {
   interface FastifyInstance {
     /** Where routes that read raw bodies account for them. */
     memory: MemoryGate;
+    /** Aborts when the server is about to stop: before it waits for the answers that are under way. */
+    closing: AbortSignal;
   }
 }

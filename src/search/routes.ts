@@ -4,6 +4,7 @@ import { Type, type Static } from 'typebox';
 import type { Cursors } from '../http/cursor.js';
 import type { Http } from '../http/http.js';
 import { Problem } from '../http/problem.js';
+import { whenGone } from '../http/when-gone.js';
 import type { Clock } from '../platform/clock.js';
 import { formatContinuation, parseContinuation } from './continuation.js';
 import { EVERYTHING, requireBounded, type Filter } from './filter.js';
@@ -153,10 +154,4 @@ async function sendPage(
     .type('application/json; charset=utf-8')
     .serializer((text: unknown) => text as string)
     .send(`{${members.join(',')}}`);
-}
-
-function whenGone(reply: FastifyReply): AbortSignal {
-  const gone = new AbortController();
-  reply.raw.once('close', () => gone.abort());
-  return gone.signal;
 }

@@ -3,6 +3,7 @@ import { Type } from 'typebox';
 import { afterEach, describe, expect, test } from 'vitest';
 import { KeelsonError } from '../../src/core/error.js';
 import type { Http } from '../../src/http/http.js';
+import { whenGone } from '../../src/http/when-gone.js';
 import { openHttp } from './support.js';
 
 let http: Http;
@@ -161,6 +162,40 @@ describe('below the framework', () => {
     const answer = await exchange('GET / HTTP/1.1\r\nHost: a\r\nX-Slow: ');
     expect(answer).toMatch(/^HTTP\/1.1 408 Request Timeout\r\n/);
     expect(answer).toContain('request_timeout');
+  });
+});
+
+describe('an answer that waits', () => {
+  async function openWaiting(): Promise<{ port: number; waiting: Promise<void>; gone: Promise<unknown> }> {
+    await open();
+    let tell: { waiting: () => void; gone: (reason: unknown) => void };
+    const waiting = new Promise<void>((begin) => (tell = { waiting: begin, gone: () => undefined }));
+    const gone = new Promise<unknown>((end) => (tell = { ...tell, gone: end }));
+    http.get('/waiting', { config: { access: 'public' } }, async (_request, reply) => {
+      const signal = whenGone(reply);
+      tell.waiting();
+      await new Promise((resolve) => signal.addEventListener('abort', resolve));
+      tell.gone(undefined);
+      return { done: true };
+    });
+    await http.listen({ host: '127.0.0.1', port: 0 });
+    return { port: (http.server.address() as { port: number }).port, waiting, gone };
+  }
+
+  test('ends when the server is about to stop, and still comes', async () => {
+    const { port, waiting } = await openWaiting();
+    const answer = fetch(`http://127.0.0.1:${port}/waiting`);
+    await waiting;
+    await http.close();
+    expect(await (await answer).json()).toEqual({ done: true });
+  });
+
+  test('ends when nobody is there to take it', async () => {
+    const { port, waiting, gone } = await openWaiting();
+    const client = connect(port, '127.0.0.1', () => client.write('GET /waiting HTTP/1.1\r\nHost: a\r\n\r\n'));
+    await waiting;
+    client.destroy();
+    await gone;
   });
 });
 
