@@ -36,7 +36,8 @@ function orderKeys(office: Office, cause: Cause, world: World): Decided {
   const isFirst = cause.state !== 'ordered';
   if (isFirst && cause.kind === 'mover' && hasEarlier(state, cause, world)) return LATER;
   const held = state.keys.get(cause.order) ?? new Map<string, OrderKey>();
-  const wanted = wantedKeys(state.material, cause, world, (subject) => state.hasLeft([subject]));
+  const asked = isFirst || cause.kind !== 'mover' ? cause : { ...cause, groups: stillLost(state, cause, world) };
+  const wanted = wantedKeys(state.material, asked, world, (subject) => state.hasLeft([subject]));
   const { keys } = wanted;
   const incomplete = [...wanted.incomplete, ...compareWorld(cause.world, keys.size)];
   const entries: KeyEntry[] = [];
@@ -100,6 +101,21 @@ function wrongKeys(
 function hasNewOwner(state: RevocationState, key: string, world: World): boolean {
   const owner = state.newOwners.get(key);
   return owner !== undefined && !world.human.subjects.includes(owner) && !state.hasLeft([owner]);
+}
+
+/** The groups of a mover that the same source did not give again since: an order in force must not take those back. */
+function stillLost(state: RevocationState, cause: Cause, { human }: World): string[] {
+  const given = state
+    .about(human.subjects)
+    .filter(
+      ({ kind, producer, index, state: is }) =>
+        kind === 'mover' &&
+        producer === cause.producer &&
+        index > cause.index &&
+        (is === 'pending' || is === 'ordered'),
+    )
+    .flatMap(({ groupsAdded }) => groupsAdded);
+  return cause.groups.filter((group) => !given.includes(group));
 }
 
 /** Lifts of memberships that this source took and gives again. */

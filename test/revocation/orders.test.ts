@@ -289,6 +289,22 @@ describe('movers', () => {
     expect(sim.isRevoked({ subject: 'anna', groups: ['ops'] })).toBe(true);
   });
 
+  it('who have a group again keep it, whatever is said of them later', async () => {
+    const sim = new Simulation();
+    const [anna, mail] = [sim.person('anna'), sim.person('anna', MAIL)];
+    sim.say('hr', { type: 'principal.moved', principal: anna, groups_removed: ['admins', 'ops'] });
+    await sim.settle();
+    sim.say('hr', { type: 'principal.moved', principal: anna, groups_added: ['admins'] });
+    await sim.settle();
+    sim.graph.humans.push([anna, mail]);
+    sim.say('hr', { type: 'principal.linked', principal: anna, aliases: [mail] });
+    expect(typesOf(await sim.settle())).toContain('extended');
+    sim.pass(60);
+    expect(sim.isRevoked({ subject: 'anna', groups: ['admins'] })).toBe(false);
+    expect(sim.isRevoked({ issuer: MAIL, subject: 'anna', groups: ['admins'] })).toBe(false);
+    expect(sim.isRevoked({ issuer: MAIL, subject: 'anna', groups: ['ops'] })).toBe(true);
+  });
+
   it('are told from the whole list of groups, too; where tokens list none, it is a cutoff', async () => {
     const sim = new Simulation();
     const anna = sim.person('anna');
