@@ -56,6 +56,8 @@ describe('tile paths', () => {
     'tile/0/1000',
     'tile/0/000.p/0',
     'tile/0/000.p/256',
+    'tile/0/000.p/257',
+    'tile/0/000.p/999',
     'tile/0/000.p/01',
     'tile/0/000.p/',
     'tile/0/000.p',

@@ -1,7 +1,7 @@
-import { appendFile, mkdtemp, readFile, rm, stat, writeFile } from 'node:fs/promises';
+import { appendFile, mkdtemp, open, readFile, rm, stat, writeFile, type FileHandle } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { beforeEach, expect, test } from 'vitest';
+import { beforeEach, expect, test, vi } from 'vitest';
 import { openCheckpointFile } from '../../src/eventlog/postgres/checkpoint-file.js';
 
 let path: string;
@@ -68,6 +68,24 @@ test('of many at once each origin keeps its last', async () => {
   await Promise.all(Array.from({ length: 100 }, (_, i) => file.remember(`o${i % 2}`, String(i))));
   await file.close();
   expect([await recall('o0'), await recall('o1'), await recall('none')]).toEqual(['98', '99', undefined]);
+});
+
+test('what the disk did not confirm is not remembered, and what is written next is whole again', async () => {
+  await remember([['a', '1']]);
+  const file = await openCheckpointFile(path);
+  const handle = await open(path, 'r');
+  const disk = vi.spyOn(Object.getPrototypeOf(handle) as FileHandle, 'datasync');
+  try {
+    disk.mockRejectedValueOnce(new Error('EIO'));
+    await expect(file.remember('a', '2')).rejects.toThrow('EIO');
+    expect(await file.recall('a')).toBe('1');
+    await file.remember('b', '3');
+  } finally {
+    disk.mockRestore();
+    await handle.close();
+  }
+  await file.close();
+  expect([await recall('a'), await recall('b')]).toEqual(['1', '3']);
 });
 
 test('only its owner may read it', async () => {

@@ -90,6 +90,23 @@ describe('duplicates', () => {
     expect((await headOf(test)).size).toBe(4n);
   });
 
+  it('are recognised at seven days to the microsecond, and not one later', async () => {
+    const WEEK_US = 7n * DAY_US;
+    const start = eventLog.nowUs;
+    await append(preamble());
+    const appendAt = async (us: bigint, ...ids: string[]): Promise<bigint> => {
+      eventLog.nowUs = start + us;
+      await append(makePack(...ids.map((id) => makeRecord(id))));
+      await caughtUp(test, eventLog);
+      return (await headOf(test)).size;
+    };
+    await run();
+    expect(await appendAt(1_000n, 'a')).toBe(3n);
+    expect(await appendAt(1_001n, 'b')).toBe(4n);
+    expect(await appendAt(1_000n + WEEK_US, 'a', 'b')).toBe(4n);
+    expect(await appendAt(1_001n + WEEK_US, 'a', 'b')).toBe(5n);
+  });
+
   it('weeks that no log can need are dropped, others are not', async () => {
     await append(preamble(), ...makePacks(3));
     await run();
@@ -196,10 +213,19 @@ describe('an event log that is not the one the ledger read', () => {
         messages[3] = { ...messages[3]!, pack: makePack(makeRecord('made anew')) };
       },
     ],
+    [
+      'fewer offsets than were taken, and holes where messages stood',
+      async () => {
+        eventLog.messages.set(name, []);
+        eventLog.starts.set(name, 4n);
+        eventLog.ends.set(name, 4n);
+      },
+    ],
     ['the last message gone', async () => void eventLog.messages.get(name)!.pop()],
   ];
-  it.each(cases)('%s: the log stops and is not ready', async (_, change) => {
+  it.each(cases)('%s: the log stops and is not ready', async (what, change) => {
     await append(preamble(), ...makePacks(3));
+    if (what.includes('holes')) eventLog.punchHole(decisions, 3n);
     await run();
     await caughtUp(test, eventLog);
     await running!.stop();

@@ -6,7 +6,7 @@ import { search, type Continuation, type Hit, type SearchOptions } from '../../s
 import type { Direction } from '../../src/search/statement.js';
 import { createDatabase, type TestDatabase } from '../support/postgres.js';
 import { clear, foldBatches, keepHouse, makeLogs, SCHEMA } from './harness.js';
-import { factsArbitrary, filterArbitrary, searchModel } from './model.js';
+import { factsArbitrary, filterArbitrary, searchModel, subjectOf } from './model.js';
 
 let test: TestDatabase;
 let logs: number[];
@@ -18,6 +18,18 @@ beforeAll(async () => {
   options = { database: test.database, schema: SCHEMA, timeoutMs: 10_000 };
 });
 afterAll(() => test.drop());
+
+const bare: Facts = {
+  eventId: '',
+  type: 'decision.made',
+  occurredAtUs: 0n,
+  producer: 'gateway',
+  agents: [],
+  principals: [],
+  policies: [],
+  tokens: [],
+  sessions: [],
+};
 
 /** Facts dealt to logs, each with a time that mostly rises, cut into batches. */
 function deal(facts: readonly Facts[], lots: readonly number[], cut: number): Row[][] {
@@ -96,6 +108,45 @@ describe('search', () => {
       ),
       { numRuns: 40 },
     );
+  });
+
+  it('finds by any of several names, also where a part holds only one of them', async () => {
+    await clear(test.database);
+    const rows = ['a', 'b', 'c', 'a'].map((tool, i): Row => ({
+      log: logs[0]!,
+      index: BigInt(i),
+      appendedAtUs: BigInt(i),
+      facts: { ...bare, tool },
+    }));
+    await foldBatches(
+      test.database,
+      rows.map((row) => [row]),
+      1,
+      1,
+    );
+    await keepHouse(test.database, undefined);
+    const filter: Filter = { ...EVERYTHING, names: [{ kind: 'tool', texts: ['a', 'b'] }] };
+    expect(places((await search(options, filter, 'asc', 10)).hits)).toEqual([0, 1, 3].map((i) => `${logs[0]}/${i}`));
+  });
+
+  it('finds a person by each alias, directly linked or not', async () => {
+    await clear(test.database);
+    const one = (i: number, facts: Partial<Facts>): Row => ({
+      log: logs[0]!,
+      index: BigInt(i),
+      appendedAtUs: BigInt(i),
+      facts: { ...bare, ...facts },
+    });
+    const linked = (i: number, ...subjects: number[]): Row =>
+      one(i, { type: 'principal.linked', linked: subjects.map(subjectOf) });
+    const seen = [1, 2, 3, 4, 5].map((n, i) => one(i, { principals: [subjectOf(n)] }));
+    await foldBatches(test.database, [[...seen, linked(5, 1, 2), linked(6, 3, 2), linked(7, 4, 5)]], 4, 2);
+    const findBy = async (n: number): Promise<string[]> => {
+      const texts = [subjectOf(n).toString('hex')];
+      return places((await search(options, { ...EVERYTHING, names: [{ kind: 'principal', texts }] }, 'asc', 10)).hits);
+    };
+    for (const n of [1, 2, 3]) expect(await findBy(n)).toEqual([0, 1, 2].map((i) => `${logs[0]}/${i}`));
+    for (const n of [4, 5]) expect(await findBy(n)).toEqual([3, 4].map((i) => `${logs[0]}/${i}`));
   });
 
   it('follows: upwards, every entry is answered once, whatever comes when', async () => {

@@ -31,11 +31,16 @@ export async function openCheckpointFile(
 ): Promise<CheckpointFile> {
   await mkdir(dirname(path), { recursive: true, mode: 0o700 });
   const handle = await open(path, 'a+', 0o600);
-  const { notes, bytes } = parseNotes(await readFile(handle));
-  await handle.truncate(bytes);
-  await handle.sync();
-  await syncFolder(dirname(path));
-  return new NoteFile(path, handle, notes, bytes, rewriteAboveBytes);
+  try {
+    const { notes, bytes } = parseNotes(await readFile(handle));
+    await handle.truncate(bytes);
+    await handle.sync();
+    await syncFolder(dirname(path));
+    return new NoteFile(path, handle, notes, bytes, rewriteAboveBytes);
+  } catch (error) {
+    await handle.close();
+    throw error;
+  }
 }
 
 /**
