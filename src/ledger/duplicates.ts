@@ -17,10 +17,11 @@ export type ReadSlots = (indexes: readonly number[]) => Promise<ReadonlyMap<numb
 
 export type Verdict = 'new' | 'repeat' | 'conflict';
 
-/** A key as it stands in a record, and its fingerprint. */
-export interface Key {
+/** A record's key and content digest as they stand in its pack, and the key's fingerprint. */
+export interface Claim {
   readonly bytes: Uint8Array;
-  readonly at: number;
+  readonly keyAt: number;
+  readonly digestAt: number;
   readonly fingerprint: number;
 }
 
@@ -56,16 +57,21 @@ export class Duplicates {
     this.#mark(row);
   }
 
-  keyOf(bytes: Uint8Array, at: number): Key {
-    return { bytes, at, fingerprint: this.#table.of(bytes, at) };
+  /** The fingerprint of the key of 16 bytes at `at`. */
+  fingerprintOf(bytes: Uint8Array, at: number): number {
+    return this.#table.of(bytes, at);
   }
 
-  /** Before a batch: reads the truth of every match below `committed` that its keys will ask for, in one go. */
-  async prepare(keys: Iterable<Key>, committed: number): Promise<void> {
+  /** Whether an entry may hold a key of this fingerprint. */
+  mayHold(fingerprint: number): boolean {
+    return this.#table.has(fingerprint);
+  }
+
+  /** Before a batch: reads the truth, in one go, of what its keys will ask for: the entries below `committed` that may hold one. */
+  async prepare(held: readonly number[], committed: number): Promise<void> {
     this.#uncommitted = this.#uncommitted.filter((row) => row.firstIndex >= committed);
     const wanted = new Set<number>();
-    for (const { fingerprint } of keys) {
-      if (!this.#table.has(fingerprint)) continue;
+    for (const fingerprint of held) {
       for (const position of this.#table.positions(fingerprint)) if (position < committed) wanted.add(position);
     }
     this.#truth = wanted.size === 0 ? new Map() : await this.#read([...wanted]);
@@ -75,21 +81,20 @@ export class Duplicates {
    * What a key is at this point of the log. `batch` holds the slots of the batch so far, whose first entry is `first`.
    * @param greatestUs the log's greatest append time, this record's included
    */
-  judge(key: Key, digest: Uint8Array, greatestUs: bigint, batch: SlotWriter, first: number): Verdict {
-    if (!this.#table.has(key.fingerprint)) return 'new';
-    for (const position of this.#table.positions(key.fingerprint)) {
+  judge({ bytes, keyAt, digestAt, fingerprint }: Claim, greatestUs: bigint, batch: SlotWriter, first: number): Verdict {
+    for (const position of this.#table.positions(fingerprint)) {
       const slot =
         position >= first ? batch.slotOf(position) : (this.#truth.get(position) ?? this.#uncommittedSlot(position));
-      if (slot === undefined || !slotHasKey(slot, key.bytes, key.at)) continue;
+      if (slot === undefined || !slotHasKey(slot, bytes, keyAt)) continue;
       if (greatestUs - slotTimeUs(slot) > WINDOW_US) return 'new';
-      return slotHasDigest(slot, digest) ? 'repeat' : 'conflict';
+      return slotHasDigest(slot, bytes, digestAt) ? 'repeat' : 'conflict';
     }
     return 'new';
   }
 
-  /** The key now belongs to the entry at `index`. */
-  claim(key: Key, index: number, greatestUs: bigint): void {
-    this.#table.insert(key.fingerprint, index, this.#floor(greatestUs));
+  /** The key of this fingerprint now belongs to the entry at `index`. */
+  claim(fingerprint: number, index: number, greatestUs: bigint): void {
+    this.#table.insert(fingerprint, index, this.#floor(greatestUs));
   }
 
   /** A batch was planned; until it is committed its slots are looked up here. */

@@ -9,9 +9,9 @@ import { KeelsonError } from '../core/error.js';
 import { Frontier } from '../core/frontier.js';
 import type { Hasher } from '../core/hasher.js';
 import { digest as sha256 } from '../core/merkle.js';
-import { readPack, type PackedRecord } from '../eventlog/pack.js';
+import { DIGEST_BYTES, findRecords } from '../eventlog/pack.js';
 import type { Message } from '../eventlog/port.js';
-import { Duplicates, WINDOW_US, type Key, type ReadSlots } from './duplicates.js';
+import { Duplicates, WINDOW_US, type ReadSlots } from './duplicates.js';
 import { DEDUPE_AT, DEDUPE_BYTES, FINGERPRINT_AT, RECORD_BYTES_MIN, type LogRecords } from './log-records.js';
 import type { Log } from './log.js';
 import type { Page } from './page.js';
@@ -31,9 +31,13 @@ export interface Plan {
 
 interface ParsedMessage {
   readonly message: Message;
-  /** Undefined where the pack is malformed. */
-  readonly records: readonly { readonly packed: PackedRecord; readonly key: Key | undefined }[] | undefined;
+  /** Start and end of each record in the pack, and the fingerprint of its key. None where the pack is malformed. */
+  readonly bounds: Int32Array;
+  readonly fingerprints: Uint32Array;
 }
+
+/** Where the append time stands in an entry's header, 8 bytes. */
+const TIME_AT = 2;
 
 /**
  * Turns messages into entries, ahead of what is committed: the log's frontier, duplicates and schemas as they will be once
@@ -121,20 +125,21 @@ export class Planner {
   async plan(work: Work, committed: number, write: (slice: Uint8Array) => void): Promise<Plan> {
     if (work.from !== this.#nextOffset)
       throw new Error(`${this.log.path}: offset ${work.from} after ${this.#nextOffset}`);
-    const parsed = work.messages.map((message) => this.#parse(message));
-    await this.duplicates.prepare(keysOf(parsed), committed);
+    const held: number[] = [];
+    const parsed = work.messages.map((message) => this.#parse(message, held));
+    await this.duplicates.prepare(held, committed);
 
     const from = { size: this.#frontier.size, root: this.#root, nextOffset: this.#nextOffset };
     const bytes = work.messages.reduce((sum, { pack }) => sum + pack.length, 0);
     const batch = new Batch(Number(from.size), new PageWriter(this.log.id, Number(from.size), bytes, write));
     let taken = 0;
-    for (const { message, records } of parsed) {
+    for (const { message, bounds, fingerprints } of parsed) {
       if (message.appendedAtUs > this.#greatestUs) this.#greatestUs = message.appendedAtUs;
       const header = new Uint8Array(ENTRY_HEADER_BYTES);
       encodeEntryHeader(header, 0, headerOf(this.log, message, 0));
-      if (!records) this.#refuse(batch, message, 0, 'malformed_pack', message.pack, undefined);
-      for (const [place, { packed, key }] of records?.entries() ?? []) {
-        this.#take(batch, message, header, place, packed, key);
+      if (bounds.length === 0) this.#refuse(batch, message, 0, 'malformed_pack', 0, message.pack.length);
+      for (let place = 0; place < fingerprints.length; place++) {
+        this.#take(batch, message, header, place, bounds[2 * place]!, bounds[2 * place + 1]!, fingerprints[place]!);
         if (++taken % SLICE_RECORDS === 0) {
           batch.pages.flush();
           await new Promise((resolve) => setImmediate(resolve));
@@ -167,76 +172,80 @@ export class Planner {
     };
   }
 
-  #parse(message: Message): ParsedMessage {
-    try {
-      const records = [...readPack(message.pack)].map((packed) => ({
-        packed,
-        key: isRecord(packed.record) ? this.duplicates.keyOf(packed.record, DEDUPE_AT) : undefined,
-      }));
-      return { message, records };
-    } catch (error) {
-      if (error instanceof KeelsonError && error.code === 'malformed_pack') return { message, records: undefined };
-      throw error;
+  /** @param held takes the fingerprints of keys that an entry may hold already */
+  #parse(message: Message, held: number[]): ParsedMessage {
+    const { pack } = message;
+    const bounds = boundsOf(pack);
+    const fingerprints = new Uint32Array(bounds.length / 2);
+    for (let place = 0; place < fingerprints.length; place++) {
+      const start = bounds[2 * place]!;
+      if (!isRecord(pack, start, bounds[2 * place + 1]!)) continue;
+      const fingerprint = this.duplicates.fingerprintOf(pack, start + DEDUPE_AT);
+      fingerprints[place] = fingerprint;
+      if (this.duplicates.mayHold(fingerprint)) held.push(fingerprint);
     }
+    return { message, bounds, fingerprints };
   }
 
+  /** Takes the record at `pack[start, end)` of the message. */
   #take(
     batch: Batch,
     message: Message,
     header: Uint8Array,
     place: number,
-    { record, digest }: PackedRecord,
-    key: Key | undefined,
+    start: number,
+    end: number,
+    fingerprint: number,
   ): void {
-    if (!key) return this.#refuse(batch, message, place, 'malformed_record', record, undefined);
-    if (!hasFingerprint(record, this.#recent)) {
-      const known = this.#knownFingerprint(record);
-      if (!known) return this.#refuse(batch, message, place, 'unknown_schema', record, key);
+    const { pack } = message;
+    if (!isRecord(pack, start, end)) return this.#refuse(batch, message, place, 'malformed_record', start, end);
+    if (!hasFingerprint(pack, start, this.#recent)) {
+      const known = this.#knownFingerprint(pack, start);
+      if (!known) return this.#refuse(batch, message, place, 'unknown_schema', start, end);
       this.#recent = known;
     }
+    const keyAt = start + DEDUPE_AT;
+    const digestAt = start - DIGEST_BYTES;
     let described: Uint8Array | undefined;
     if (this.#recent === this.kinds.openedFingerprint) {
       if (this.#opened) return;
       this.#opened = true;
     } else if (this.#recent === this.kinds.schemaFingerprint) {
-      described = this.#describe(record);
-      if (!described) return this.#refuse(batch, message, place, 'malformed_record', record, key);
+      described = this.#describe(pack.subarray(start, end));
+      if (!described) return this.#refuse(batch, message, place, 'malformed_record', start, end);
       if (this.#schemas.some((schema) => Buffer.compare(schema, described!) === 0)) return;
-    } else {
-      const verdict = this.duplicates.judge(key, digest, this.#greatestUs, batch.slots, batch.first);
+    } else if (this.duplicates.mayHold(fingerprint)) {
+      const claim = { bytes: pack, keyAt, digestAt, fingerprint };
+      const verdict = this.duplicates.judge(claim, this.#greatestUs, batch.slots, batch.first);
       if (verdict === 'repeat') return;
-      if (verdict === 'conflict') return this.#refuse(batch, message, place, 'conflict', record, key);
+      if (verdict === 'conflict') return this.#refuse(batch, message, place, 'conflict', start, end);
     }
-    const index = this.#append(batch, header, place, record);
+    const index = this.#append(batch, header, place, pack, start, end);
     if (described) {
       this.#schemas.push(described);
       batch.schemas.push({ fingerprint: described, index });
     }
-    batch.slots.claim(record, DEDUPE_AT, digest, header.subarray(2, 10), this.#greatestUs);
-    this.duplicates.claim(key, index, this.#greatestUs);
+    batch.slots.claim(pack, keyAt, digestAt, header, TIME_AT, this.#greatestUs);
+    this.duplicates.claim(fingerprint, index, this.#greatestUs);
   }
 
-  #append(batch: Batch, header: Uint8Array, place: number, record: Uint8Array): number {
+  #append(batch: Batch, header: Uint8Array, place: number, pack: Uint8Array, start: number, end: number): number {
     const index = batch.pages.nextIndex;
-    const length = ENTRY_HEADER_BYTES + record.length;
+    const length = ENTRY_HEADER_BYTES + end - start;
     const at = batch.pages.reserve(length);
     const { buffer } = batch.pages;
-    buffer.set(header, at);
+    for (let i = 0; i < ENTRY_HEADER_BYTES; i++) buffer[at + i] = header[i]!;
     setEntryPlace(buffer, at, place);
-    buffer.set(record, at + ENTRY_HEADER_BYTES);
+    buffer.set(new Uint8Array(pack.buffer, pack.byteOffset + start, end - start), at + ENTRY_HEADER_BYTES);
     this.#frontier.appendEntry(buffer, at, at + length);
     return index;
   }
 
-  #refuse(
-    batch: Batch,
-    message: Message,
-    place: number,
-    reason: RefusalReason,
-    bytes: Uint8Array,
-    key: Key | undefined,
-  ): void {
-    const dedupe = key ? bytes.subarray(DEDUPE_AT, DEDUPE_AT + DEDUPE_BYTES) : new Uint8Array(DEDUPE_BYTES);
+  /** Refuses what stands at `pack[start, end)`: a record, or the whole pack. */
+  #refuse(batch: Batch, message: Message, place: number, reason: RefusalReason, start: number, end: number): void {
+    const bytes = message.pack.subarray(start, end);
+    const hasKey = reason !== 'malformed_pack' && isRecord(message.pack, start, end);
+    const dedupe = hasKey ? bytes.subarray(DEDUPE_AT, DEDUPE_AT + DEDUPE_BYTES) : new Uint8Array(DEDUPE_BYTES);
     const { appendedAtUs, partition, offset } = headerOf(this.log, message, place);
     const refused = { appendedAtUs, partition, offset, place, sha256: sha256(this.hasher, bytes), dedupe, reason };
     const entry = encodeRefusedEntry(refused);
@@ -247,9 +256,9 @@ export class Planner {
     batch.slots.skip(this.#greatestUs);
   }
 
-  #knownFingerprint(record: Uint8Array): Uint8Array | undefined {
+  #knownFingerprint(pack: Uint8Array, start: number): Uint8Array | undefined {
     const { openedFingerprint, schemaFingerprint } = this.kinds;
-    return [openedFingerprint, schemaFingerprint, ...this.#schemas].find((known) => hasFingerprint(record, known));
+    return [openedFingerprint, schemaFingerprint, ...this.#schemas].find((known) => hasFingerprint(pack, start, known));
   }
 
   #describe(record: Uint8Array): Uint8Array | undefined {
@@ -282,14 +291,20 @@ const keysGone = (log: Log, index: number): KeelsonError =>
 const headerOf = (log: Log, { appendedAtUs, offset }: Message, place: number) =>
   ({ kind: 'record', appendedAtUs, partition: log.at.partition, offset, place }) as const;
 
-const isRecord = (record: Uint8Array): boolean =>
-  record.length >= RECORD_BYTES_MIN && record[0] === 0xc3 && record[1] === 0x01;
-
-function hasFingerprint(record: Uint8Array, fingerprint: Uint8Array): boolean {
-  for (let i = 0; i < 8; i++) if (record[FINGERPRINT_AT + i] !== fingerprint[i]) return false;
-  return true;
+/** Where the records of a pack stand; nowhere in one that is malformed. */
+function boundsOf(pack: Uint8Array): Int32Array {
+  try {
+    return findRecords(pack);
+  } catch (error) {
+    if (error instanceof KeelsonError && error.code === 'malformed_pack') return new Int32Array(0);
+    throw error;
+  }
 }
 
-function* keysOf(parsed: readonly ParsedMessage[]): Generator<Key, void, undefined> {
-  for (const { records } of parsed) for (const { key } of records ?? []) if (key) yield key;
+const isRecord = (pack: Uint8Array, start: number, end: number): boolean =>
+  end - start >= RECORD_BYTES_MIN && pack[start] === 0xc3 && pack[start + 1] === 0x01;
+
+function hasFingerprint(pack: Uint8Array, start: number, fingerprint: Uint8Array): boolean {
+  for (let i = 0; i < 8; i++) if (pack[start + FINGERPRINT_AT + i] !== fingerprint[i]) return false;
+  return true;
 }

@@ -20,7 +20,8 @@ export interface SlotRow {
 export const slotHasKey = (slot: Uint8Array, bytes: Uint8Array, at: number): boolean => equalAt(slot, 0, bytes, at);
 
 /** Whether the slot's entry had the content this digest stands for. */
-export const slotHasDigest = (slot: Uint8Array, digest: Uint8Array): boolean => equalAt(slot, DIGEST_AT, digest, 0);
+export const slotHasDigest = (slot: Uint8Array, bytes: Uint8Array, at: number): boolean =>
+  equalAt(slot, DIGEST_AT, bytes, at);
 
 /** When the slot's entry was appended to the event log, microseconds since 1970. */
 export const slotTimeUs = (slot: Uint8Array): bigint =>
@@ -49,14 +50,22 @@ export class SlotWriter {
     return this.#first + this.#rows.length * SLOTS_MAX;
   }
 
-  /** The slot of the next entry, which holds a key. `time` is its append time in 8 bytes, as in its header. */
-  claim(bytes: Uint8Array, keyAt: number, digest: Uint8Array, time: Uint8Array, greatestUs: bigint): void {
+  /** The slot of the next entry, which holds a key. Its append time is 8 bytes of `header` at `timeAt`. */
+  claim(
+    bytes: Uint8Array,
+    keyAt: number,
+    digestAt: number,
+    header: Uint8Array,
+    timeAt: number,
+    greatestUs: bigint,
+  ): void {
     const at = this.#next(greatestUs);
+    const row = this.#row;
     for (let i = 0; i < 16; i++) {
-      this.#row[at + i] = bytes[keyAt + i]!;
-      this.#row[at + DIGEST_AT + i] = digest[i]!;
+      row[at + i] = bytes[keyAt + i]!;
+      row[at + DIGEST_AT + i] = bytes[digestAt + i]!;
     }
-    this.#row.set(time, at + TIME_AT);
+    for (let i = 0; i < 8; i++) row[at + TIME_AT + i] = header[timeAt + i]!;
     this.#close();
   }
 

@@ -8,6 +8,7 @@ import {
   MAX_PACK_RECORDS,
   MAX_RECORD_BYTES,
   PackBuilder,
+  findRecords,
   readPack,
 } from '../../src/eventlog/pack.js';
 
@@ -38,9 +39,17 @@ describe('vectors', () => {
     if (records === undefined) {
       expect(() => checkPack(bytes)).toThrow(malformed);
       expect(() => readPack(bytes)).toThrow(malformed);
+      expect(() => findRecords(bytes)).toThrow(malformed);
       return;
     }
     expect([...readPack(bytes)].map((item) => [hex(item.record), hex(item.digest)])).toEqual(records);
+    const bounds = findRecords(bytes);
+    const found = records.map((_, i) => {
+      const [start, end] = bounds.subarray(2 * i) as unknown as [number, number];
+      return [hex(bytes.subarray(start, end)), hex(bytes.subarray(start - 16, start))];
+    });
+    expect(found).toEqual(records);
+    expect(bounds.length).toBe(records.length * 2);
     const builder = new PackBuilder();
     for (const [record, digest] of records) builder.add(Buffer.from(record, 'hex'), Buffer.from(digest, 'hex'));
     expect(hex(builder.finish())).toBe(pack);
