@@ -5,12 +5,12 @@
  *
  *     npm run bench:ledger -- [--events 1000000] [--rounds 3] [--logs postgres,kafka] [--races provable,searchable]
  */
-import { copyEntries, copySearchable, createBaselineTables, encodeBaseline } from './support/baseline.js';
+import { BaselineRows, createBaselineTables } from './support/baseline.js';
 import { startCluster, type BenchCluster, type BenchDatabase } from './support/cluster.js';
 import { openKafkaLog, openPostgresLog, openRunner, type BenchEventLog } from './support/ledger-run.js';
 import { measure, printTable, type Figures } from './support/measure.js';
 import { readOptions } from './support/options.js';
-import { decisions, makeRecord, packRecords } from './support/records.js';
+import { decisions, makeRecord, Packer } from './support/records.js';
 
 /** What opens a log: its opening and three schemas. */
 const OPENING_ENTRIES = 4;
@@ -22,19 +22,12 @@ const cluster = await startCluster();
 const eventLogs = new Map<string, BenchEventLog>();
 try {
   console.log(`preparing ${events} records`);
-  const records = Array.from({ length: events }, (_, index) => makeRecord(index));
-  const bytes = Math.round(records.reduce((sum, record) => sum + record.length, 0) / events);
-  const baseline = encodeBaseline(records);
-  for (const kind of logs) {
-    const opened = kind === 'kafka' ? await openKafkaLog() : await openPostgresLog(cluster);
-    eventLogs.set(kind, opened);
-    await packRecords(decisions, records, (pack) => opened.eventLog.append(decisions, pack));
-    console.log(`${kind}: the backlog is in the event log`);
-  }
-  records.length = 0;
+  for (const kind of logs)
+    eventLogs.set(kind, kind === 'kafka' ? await openKafkaLog() : await openPostgresLog(cluster));
+  const { baseline, bytes } = await prepare();
   const copy: Record<Race, (database: BenchDatabase) => Promise<void>> = {
-    provable: (database) => copyEntries(database, baseline),
-    searchable: (database) => copySearchable(database, baseline),
+    provable: (database) => baseline.copyEntries(database),
+    searchable: (database) => baseline.copySearchable(database),
   };
   for (const race of races) {
     const runs = new Map<string, Figures[]>([
@@ -50,6 +43,23 @@ try {
 } finally {
   for (const log of eventLogs.values()) await log.close();
   await cluster.stop();
+}
+
+/** Fills every event log with the same records, and encodes the baseline's rows. Answers the bytes of a record. */
+async function prepare(): Promise<{ baseline: BaselineRows; bytes: number }> {
+  const baseline = new BaselineRows();
+  const packers = [...eventLogs.values()].map(({ eventLog }) => new Packer((pack) => eventLog.append(decisions, pack)));
+  for (const packer of packers) await packer.open(decisions);
+  let bytes = 0;
+  for (let index = 0; index < events; index++) {
+    const record = makeRecord(index);
+    bytes += record.length;
+    baseline.add(index, record);
+    for (const packer of packers) await packer.add(record);
+  }
+  for (const packer of packers) await packer.finish();
+  baseline.finish();
+  return { baseline, bytes: Math.round(bytes / events) };
 }
 
 async function runBaseline(on: BenchCluster, copy: (database: BenchDatabase) => Promise<void>): Promise<Figures> {

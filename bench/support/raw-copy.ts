@@ -46,27 +46,37 @@ export const timestamptz = (us: bigint): Buffer => int8(us - 946_684_800_000_000
 
 export const text = (value: string): Buffer => Buffer.from(value);
 
-/**
- * The baseline: `rows` rows by binary COPY, `perTransaction` a transaction, one connection. `tables` are filled in the same transaction,
- * each by its own COPY.
- */
-export async function copyRows(
-  database: BenchDatabase,
-  tables: readonly { readonly into: string; readonly row: (index: number) => Buffer }[],
-  rows: number,
-  perTransaction = 1000,
-): Promise<void> {
+/** Rows of a table as COPY takes them, one piece a transaction: encoded, and put together, off the clock. */
+export class CopyPieces {
+  readonly pieces: Buffer[] = [];
+  #rows: Buffer[] = [];
+
+  constructor(
+    readonly into: string,
+    private readonly perTransaction = 1000,
+  ) {}
+
+  add(row: Buffer): void {
+    this.#rows.push(row);
+    if (this.#rows.length === this.perTransaction) this.finish();
+  }
+
+  finish(): void {
+    if (this.#rows.length > 0) this.pieces.push(Buffer.concat([HEADER, ...this.#rows, TRAILER]));
+    this.#rows = [];
+  }
+}
+
+/** The baseline: raw COPY on one connection; the n-th pieces of all tables in one transaction, each by its own COPY. */
+export async function copyPieces(database: BenchDatabase, tables: readonly CopyPieces[]): Promise<void> {
   const client = new pg.Client({ connectionString: database.adminUrl });
   await client.connect();
   try {
-    for (let from = 0; from < rows; from += perTransaction) {
+    for (let n = 0; n < tables[0]!.pieces.length; n++) {
       await client.query('begin');
-      for (const { into, row } of tables) {
-        const chunks: Buffer[] = [HEADER];
-        for (let index = from; index < Math.min(rows, from + perTransaction); index++) chunks.push(row(index));
-        chunks.push(TRAILER);
+      for (const { into, pieces } of tables) {
         const stream = client.query(copyFrom(`copy ${into} from stdin (format binary)`));
-        stream.end(Buffer.concat(chunks));
+        stream.end(pieces[n]);
         await once(stream, 'finish');
       }
       await client.query('commit');

@@ -109,28 +109,29 @@ export function makeOpening(at: Partition): Uint8Array {
   return pack.finish();
 }
 
-/** `count` records in as few packs as they fit, with what opens a log first. Calls `each` for every pack in order. */
-export async function packRecords(
-  at: Partition,
-  records: readonly Buffer[],
-  each: (pack: Uint8Array) => Promise<unknown>,
-): Promise<void> {
-  await each(makeOpening(at));
-  let pack = new PackBuilder();
-  let waiting: Promise<unknown>[] = [];
-  for (const record of records) {
-    const content = digest(record.subarray(10, 26).toString('latin1'));
-    if (pack.add(record, content)) continue;
-    waiting.push(each(pack.finish()));
-    if (waiting.length === 16) {
-      await Promise.all(waiting);
-      waiting = [];
-    }
-    pack = new PackBuilder();
-    pack.add(record, content);
+/** Puts records into packs, as few as they fit, what opens a log first, and hands each to `each`, several at once. */
+export class Packer {
+  #pack = new PackBuilder();
+  #waiting: Promise<unknown>[] = [];
+
+  constructor(private readonly each: (pack: Uint8Array) => Promise<unknown>) {}
+
+  async open(at: Partition): Promise<void> {
+    await this.each(makeOpening(at));
   }
-  waiting.push(each(pack.finish()));
-  await Promise.all(waiting);
+
+  async add(record: Buffer): Promise<void> {
+    const content = digest(record.subarray(10, 26).toString('latin1'));
+    if (this.#pack.add(record, content)) return;
+    this.#waiting.push(this.each(this.#pack.finish()));
+    if (this.#waiting.length === 16) await Promise.all(this.#waiting.splice(0));
+    this.#pack.add(record, content);
+  }
+
+  async finish(): Promise<void> {
+    this.#waiting.push(this.each(this.#pack.finish()));
+    await Promise.all(this.#waiting);
+  }
 }
 
 const digest = (text: string): Buffer => createHmac('sha256', 'bench').update(text).digest().subarray(0, 16);
