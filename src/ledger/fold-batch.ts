@@ -1,13 +1,15 @@
 import type { PoolClient } from 'pg';
 import { KeelsonError } from '../core/error.js';
 import type { Log } from './log.js';
-import { readPages } from './page-reader.js';
+import { copyPages } from './page-reader.js';
 import type { Page } from './page.js';
 import type { CommittedBatch } from './pipeline.js';
 import type { FoldBatch } from './projection.js';
 
-/** Committed batches kept as hints, bytes; beyond it they are forgotten and read back from the ledger. */
-const HINT_BYTES_MAX = 32 * 1024 * 1024;
+/** Committed batches kept as hints, bytes; what comes beyond it is read back from the ledger. */
+const HINT_BYTES_MAX = 64 * 1024 * 1024;
+/** Batches that follow one another are folded as one up to so many bytes: a transaction has its price, whatever it holds. */
+const FOLD_BYTES_MAX = 4 * 1024 * 1024;
 
 /**
  * Entries `[from, to)` of a log as a projection folds them, the outer pages cut to size.
@@ -19,7 +21,7 @@ export async function readFoldBatch(
   from: bigint,
   to: bigint,
 ): Promise<FoldBatch> {
-  const pages = await readPages(db, log.id, from, to);
+  const pages = await copyPages(db, log.id, from, to);
   const first = pages.at(0);
   const last = pages.at(-1);
   if (!first || !last)
@@ -51,24 +53,30 @@ export class Hints {
   }
 
   add(batch: CommittedBatch): void {
-    if (batch.to === batch.from) return;
+    const bytes = bytesOf(batch);
+    // The oldest are wanted first, so they stay.
+    if (batch.to === batch.from || this.#bytes + bytes > HINT_BYTES_MAX) return;
     const hints = this.#batches.get(batch.log.id) ?? [];
     hints.push(batch);
     this.#batches.set(batch.log.id, hints);
-    this.#bytes += bytesOf(batch);
-    if (this.#bytes > HINT_BYTES_MAX) this.clear();
+    this.#bytes += bytes;
   }
 
-  /** The batch of `log` that begins at `from`; batches before it are forgotten. */
+  /** What of `log` begins at `from`, as far as batches follow one another; batches before it are forgotten. */
   take(log: Log, from: bigint): FoldBatch | undefined {
     const hints = this.#batches.get(log.id) ?? [];
-    while (hints.length > 0) {
-      if (hints[0]!.from > from) return undefined;
+    let taken: FoldBatch | undefined;
+    let bytes = 0;
+    while (hints.length > 0 && hints[0]!.from <= (taken?.to ?? from)) {
+      const next = bytesOf(hints[0]!);
+      if (taken !== undefined && bytes + next > FOLD_BYTES_MAX) break;
       const hint = hints.shift()!;
-      this.#bytes -= bytesOf(hint);
-      if (hint.from === from) return hint;
+      this.#bytes -= next;
+      if (hint.from !== (taken?.to ?? from)) continue;
+      bytes += next;
+      taken = taken === undefined ? hint : { ...taken, to: hint.to, pages: [...taken.pages, ...hint.pages] };
     }
-    return undefined;
+    return taken;
   }
 
   /** Where the first batch of `log` begins. */

@@ -1,5 +1,6 @@
 import type { ClientBase } from 'pg';
 import { KeelsonError } from '../core/error.js';
+import { copyOut, type CopyOutClient } from '../platform/copy-out.js';
 import { splitPage, type Page } from './page.js';
 
 /** Anything that runs a statement: a pool, or the connection of a transaction. */
@@ -23,6 +24,23 @@ export async function readPages(db: Queryable, log: number, from: bigint, to: bi
     values: [log, from, to],
   });
   return rows.map((row) => ({ firstIndex: row.first_index, count: row.count, entries: row.entries }));
+}
+
+/** The same, for many pages: in binary. */
+export async function copyPages(db: CopyOutClient, log: number, from: bigint, to: bigint): Promise<Page[]> {
+  if (to <= from) return [];
+  const rows = await copyOut(
+    db,
+    `select first_index, count, entries from keelson.page where log = ${log} and first_index < ${to} and first_index >=
+       coalesce((select first_index from keelson.page where log = ${log} and first_index <= ${from}
+                 order by first_index desc limit 1), 0)
+     order by first_index`,
+  );
+  return rows.map(([firstIndex, count, entries]) => ({
+    firstIndex: firstIndex!.readBigInt64BE(),
+    count: count!.readInt32BE(),
+    entries: entries!,
+  }));
 }
 
 /**

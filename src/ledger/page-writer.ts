@@ -8,7 +8,8 @@ const FRAME_BYTES = 5;
 const ROW_BYTES = 2 + (4 + 8) + (4 + 4) + (4 + 2) + 4;
 const COUNT_AT = 2 + 12 + 4;
 const LENGTH_AT = ROW_BYTES - 4;
-const SLICE_BYTES_MAX = 256 * 1024;
+/** Small enough that the database has something to do soon; full, because memory that is taken and not used costs as much. */
+const SLICE_BYTES_MAX = 128 * 1024;
 
 /** `COPY` of the pages this writer makes. */
 export const COPY_PAGES = 'copy keelson.page (first_index, count, log, entries) from stdin (format binary)';

@@ -20,8 +20,8 @@ import { SlotWriter } from './slots.js';
 import type { LedgerStore, LogState, Refusal, Sealing } from './store.js';
 import type { Work } from './work-queue.js';
 
-/** Records between two turns of the event loop: a slice is hashed, sent, and others get their turn. */
-const SLICE_RECORDS = 256;
+/** Records between two turns of the event loop: slices that are full are sent, and others get their turn. */
+const TURN_RECORDS = 256;
 
 /** A batch laid out: what to seal it with, and its pages as they were written. */
 export interface Plan {
@@ -140,10 +140,7 @@ export class Planner {
       if (bounds.length === 0) this.#refuse(batch, message, 0, 'malformed_pack', 0, message.pack.length);
       for (let place = 0; place < fingerprints.length; place++) {
         this.#take(batch, message, header, place, bounds[2 * place]!, bounds[2 * place + 1]!, fingerprints[place]!);
-        if (++taken % SLICE_RECORDS === 0) {
-          batch.pages.flush();
-          await new Promise((resolve) => setImmediate(resolve));
-        }
+        if (++taken % TURN_RECORDS === 0) await new Promise((resolve) => setImmediate(resolve));
       }
     }
     batch.pages.flush();

@@ -1,10 +1,10 @@
 /**
- * The statements of the event log in Postgres (migrations/0020_eventlog.sql). Packs go in as one binary array. Results are parsed
- * here, so nothing depends on how the pool parses types; they come as text, because the driver's binary results pass through
- * UTF-8 and are not what the database sent.
+ * The statements of the event log in Postgres (migrations/0020_eventlog.sql). Packs go in as one binary array, and come out by COPY.
+ * Other results are parsed here, so nothing depends on how the pool parses types.
  */
 import type pg from 'pg';
 import { KeelsonError } from '../../core/error.js';
+import { copyOut, type CopyOutClient } from '../../platform/copy-out.js';
 import { TOPICS, type Batch, type Message, type Partition } from '../port.js';
 
 /** A partition and the id of its row. */
@@ -133,22 +133,23 @@ export async function readBatch(
   maxBytes: number,
   maxMessages: number,
 ): Promise<Batch | undefined> {
-  const rows = await queryRows(
-    db,
-    'read',
+  const rows = await copyOut(
+    db as CopyOutClient,
     `select p.first_offset, p.next_offset, m."offset", m.appended_at_us, m.pack
        from keelson.event_log_partition p left join lateral (
          select "offset", appended_at_us, pack, sum(octet_length(pack)) over (order by "offset") - octet_length(pack) as before
-           from (select * from keelson.event_log_message where log = p.id and "offset" >= $2::bigint
-                  order by "offset" limit $4::int) ahead
-       ) m on m.before < $3::bigint
-      where p.id = $1::int order by m."offset"`,
-    [id, from, maxBytes, maxMessages],
+           from (select * from keelson.event_log_message where log = p.id and "offset" >= ${from}
+                  order by "offset" limit ${maxMessages}) ahead
+       ) m on m.before < ${maxBytes}
+      where p.id = ${id} order by m."offset"`,
+    QUERY_TIMEOUT_MS,
   );
-  const [start, end] = [readBigint(rows[0]?.[0]), readBigint(rows[0]?.[1])];
+  const [start, end] = [rows[0]![0]!.readBigInt64BE(), rows[0]![1]!.readBigInt64BE()];
   if (from < start || from > end)
     throw new KeelsonError('event_log_truncated', `offset ${from} is outside [${start}, ${end})`);
-  const messages = rows.filter((row) => row[2] !== null).map(toMessage);
+  const messages = rows
+    .filter((row) => row[2] !== null)
+    .map((row) => ({ offset: row[2]!.readBigInt64BE(), appendedAtUs: row[3]!.readBigInt64BE(), pack: row[4]! }));
   if (messages.length === 0) return undefined;
   messages.forEach(({ offset }, place) => {
     if (offset !== from + BigInt(place))
@@ -157,20 +158,16 @@ export async function readBatch(
   return { from, to: from + BigInt(messages.length), messages };
 }
 
-const toMessage = (row: Row): Message => ({
-  offset: readBigint(row[2]),
-  appendedAtUs: readBigint(row[3]),
-  pack: readBytea(row[4]!),
-});
-
 export async function readMessage(db: Queryable, id: number, offset: bigint): Promise<Message | undefined> {
   const rows = await queryRows(
     db,
     'message',
-    `select null, null, "offset", appended_at_us, pack from keelson.event_log_message where log = $1::int and "offset" = $2::bigint`,
+    `select "offset", appended_at_us, pack from keelson.event_log_message where log = $1::int and "offset" = $2::bigint`,
     [id, offset],
   );
-  return rows[0] === undefined ? undefined : toMessage(rows[0]);
+  return (
+    rows[0] && { offset: readBigint(rows[0][0]), appendedAtUs: readBigint(rows[0][1]), pack: readBytea(rows[0][2]!) }
+  );
 }
 
 /**
