@@ -20,10 +20,16 @@ const TRAILER = Buffer.from('ffff', 'hex');
 /** The part of the driver's connection that COPY needs, and its types leave out. */
 interface CopyConnection {
   query(text: string): void;
-  sendCopyFromChunk(chunk: Uint8Array): void;
   endCopyFrom(): void;
-  sendCopyFail(message: string): void;
-  stream: { cork?(): void; uncork?(): void };
+  stream: { write(bytes: Uint8Array): boolean; cork(): void; uncork(): void };
+}
+
+/** CopyData around so many bytes: `d`, and a length that counts itself. The driver would copy them once more. */
+function frame(length: number): Buffer {
+  const bytes = Buffer.allocUnsafe(5);
+  bytes[0] = 0x64;
+  bytes.writeInt32BE(4 + length, 1);
+  return bytes;
 }
 
 class CopyIn implements Submittable {
@@ -40,12 +46,14 @@ class CopyIn implements Submittable {
   }
 
   handleCopyInResponse(connection: CopyConnection): void {
-    connection.stream.cork?.();
-    connection.sendCopyFromChunk(HEADER);
-    connection.sendCopyFromChunk(this.rows);
-    connection.sendCopyFromChunk(TRAILER);
+    const { stream } = connection;
+    stream.cork();
+    stream.write(frame(HEADER.length + this.rows.length + TRAILER.length));
+    stream.write(HEADER);
+    stream.write(this.rows);
+    stream.write(TRAILER);
     connection.endCopyFrom();
-    connection.stream.uncork?.();
+    stream.uncork();
   }
 
   handleCommandComplete(): void {}

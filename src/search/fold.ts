@@ -43,20 +43,22 @@ export interface FoldLimits {
 }
 
 export class SearchFold implements Fold {
-  readonly #things = new ThingKeys();
+  readonly #rows: RowBatch;
   #filled = 0;
 
   constructor(
     private readonly schema: string,
     private readonly open: OpenPart,
-    private readonly dictionary: Dictionary,
+    dictionary: Dictionary,
     private readonly reader: EntryReader,
     private readonly limits: FoldLimits,
     private readonly housekeeper?: Housekeeper,
-  ) {}
+  ) {
+    this.#rows = new RowBatch(dictionary, new ThingKeys());
+  }
 
   async fold(tx: PoolClient, batch: FoldBatch): Promise<void> {
-    const rows = this.begin(Number(batch.to - batch.from));
+    const rows = this.begin();
     const log = batch.log.id;
     let index = Number(batch.from);
     for (const page of batch.pages) {
@@ -71,9 +73,10 @@ export class SearchFold implements Fold {
     await this.append(tx, rows);
   }
 
-  /** Rows to be filled and appended. */
-  begin(expectedRows: number): RowBatch {
-    return new RowBatch(this.dictionary, this.#things, expectedRows);
+  /** Rows to be filled and appended; those before have been. */
+  begin(): RowBatch {
+    this.#rows.clear();
+    return this.#rows;
   }
 
   /** Writes rows into the open part; where one is full, opens the next. */

@@ -30,10 +30,10 @@ interface Late {
   readonly at: number;
 }
 
-/** Rows of a batch, as COPY sends them to a part. They may be split over parts. */
+/** Rows of a batch, as COPY sends them to a part; they may be split over parts. One of it serves batch after batch. */
 export class RowBatch {
-  #bytes: Buffer;
-  #view: DataView;
+  #bytes: Buffer = Buffer.allocUnsafeSlow(ROW_BYTES_MAX);
+  #view = viewOf(this.#bytes);
   #at = 0;
   /** Where each row ends, in `#bytes` and in `#keys`. */
   readonly #ends: number[] = [];
@@ -43,14 +43,16 @@ export class RowBatch {
   readonly #late: Late[] = [];
   readonly #linked: (readonly Buffer[])[] = [];
 
-  /** @param expectedRows about how many rows come. */
   constructor(
     private readonly dictionary: Dictionary,
     private readonly things: ThingKeys,
-    expectedRows: number,
-  ) {
-    this.#bytes = Buffer.allocUnsafe((expectedRows + 1) * ROW_BYTES_MAX);
-    this.#view = viewOf(this.#bytes);
+  ) {}
+
+  /** Forgets its rows. What `slice` gave must have been sent. */
+  clear(): void {
+    this.#at = 0;
+    this.#keyCount = 0;
+    for (const list of [this.#ends, this.#keyEnds, this.#late, this.#linked]) list.length = 0;
   }
 
   get count(): number {
@@ -212,7 +214,7 @@ export class RowBatch {
 
   #makeRoom(bytes: number): void {
     if (this.#at + bytes <= this.#bytes.length) return;
-    const grown = Buffer.allocUnsafe(Math.max(this.#at + bytes, this.#bytes.length * 2));
+    const grown = Buffer.allocUnsafeSlow(Math.max(this.#at + bytes, this.#bytes.length * 2));
     this.#bytes.copy(grown, 0, 0, this.#at);
     this.#bytes = grown;
     this.#view = viewOf(grown);

@@ -78,7 +78,7 @@ export function placeFacts(facts: Facts): RecordFacts {
 
 /** Appends rows as a fold does that read them from entries. */
 export async function appendRows(fold: SearchFold, tx: PoolClient, rows: readonly Row[]): Promise<void> {
-  const batch = fold.begin(rows.length);
+  const batch = fold.begin();
   for (const { log, index, appendedAtUs, facts } of rows) {
     const time = Buffer.alloc(8);
     time.writeBigInt64BE(appendedAtUs);

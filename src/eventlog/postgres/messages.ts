@@ -4,7 +4,7 @@
  */
 import type pg from 'pg';
 import { KeelsonError } from '../../core/error.js';
-import { copyOut, type CopyOutClient } from '../../platform/copy-out.js';
+import { copyOut } from '../../platform/copy-out.js';
 import { TOPICS, type Batch, type Message, type Partition } from '../port.js';
 
 /** A partition and the id of its row. */
@@ -134,7 +134,7 @@ export async function readBatch(
   maxMessages: number,
 ): Promise<Batch | undefined> {
   const rows = await copyOut(
-    db as CopyOutClient,
+    db,
     `select p.first_offset, p.next_offset, m."offset", m.appended_at_us, m.pack
        from keelson.event_log_partition p left join lateral (
          select "offset", appended_at_us, pack, sum(octet_length(pack)) over (order by "offset") - octet_length(pack) as before
