@@ -1,6 +1,6 @@
 /** Keelson's own form: a JSON object per event, alone or in an array, members as in the schemas. */
 import { KeelsonError } from '../core/error.js';
-import { isObject, makeObject, parseJson, splitItems, type JsonObject } from '../events/index.js';
+import { isObject, omitMember, parseJson, splitItems } from '../events/index.js';
 import { checkId } from './identity.js';
 import { refuse, type Item, type ParseOptions, type Protocol } from './item.js';
 
@@ -34,7 +34,7 @@ function parseEvent(raw: Uint8Array, options: ParseOptions, idempotencyKey: stri
     const { type } = parsed;
     if (typeof type === 'string') known.type = type;
     const own = parsed.id === undefined ? undefined : checkId(parsed.id);
-    const event = own === undefined ? parsed : withoutId(parsed);
+    const event = own === undefined ? parsed : omitMember(parsed, 'id');
     const digest = options.digest(event);
     const id = own ?? (idempotencyKey === undefined ? undefined : checkId(idempotencyKey));
     if (id !== undefined) known.id = id;
@@ -50,11 +50,4 @@ function parseEvent(raw: Uint8Array, options: ParseOptions, idempotencyKey: stri
   } catch (error) {
     return refuse(raw, error, known);
   }
-}
-
-/** The event without its member `id`, which travels in the envelope. A copy: an object with a hole is slow to walk. */
-function withoutId(event: JsonObject): JsonObject {
-  const rest = makeObject();
-  for (const name in event) if (name !== 'id') rest[name] = event[name]!;
-  return rest;
 }

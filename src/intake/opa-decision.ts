@@ -11,6 +11,8 @@ import { isOfKind, OPA_FIELDS, readDecision, type Field } from './opa-fields.js'
 
 interface Candidate {
   readonly pointer: string;
+  /** What the pointers of everything inside it start with. */
+  readonly prefix: string;
   readonly tokens: readonly string[];
 }
 
@@ -41,7 +43,11 @@ function compileFields(own: Readonly<Record<string, readonly string[]>>): Mapped
     name,
     target,
     kind,
-    candidates: (own[name] ?? pointers).map((pointer) => ({ pointer, tokens: parsePointer(pointer) })),
+    candidates: (own[name] ?? pointers).map((pointer) => ({
+      pointer,
+      prefix: `${pointer}/`,
+      tokens: parsePointer(pointer),
+    })),
   }));
 }
 
@@ -128,7 +134,7 @@ function remove(opa: JsonObject, found: readonly Found[]): void {
   const moved = found.filter(({ field }) => field.kind !== 'decision');
   for (const { candidate } of moved) {
     const inside = moved.some(
-      ({ candidate: outer }) => outer !== candidate && candidate.pointer.startsWith(`${outer.pointer}/`),
+      ({ candidate: outer }) => outer !== candidate && candidate.pointer.startsWith(outer.prefix),
     );
     const parent = inside ? undefined : objectAt(opa, candidate.tokens.slice(0, -1));
     const name = candidate.tokens.at(-1);

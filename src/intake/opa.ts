@@ -1,6 +1,6 @@
 /** OPA's decision log, as an unmodified OPA uploads it: an array of events (Open Policy Agent, "Decision Logs"). */
 import { KeelsonError } from '../core/error.js';
-import { isObject, parseJson, splitItems, type JsonObject } from '../events/index.js';
+import { isObject, omitMember, parseJson, splitItems, type JsonObject } from '../events/index.js';
 import { checkId } from './identity.js';
 import { refuse, type Item, type ParseOptions, type Protocol } from './item.js';
 import { toDecision } from './opa-decision.js';
@@ -26,10 +26,10 @@ function parseEvent(raw: Uint8Array, options: ParseOptions, partition: string | 
     if (raw.length > options.maxItemBytes) {
       throw new KeelsonError('too_large', `an event is larger than ${options.maxItemBytes} bytes`);
     }
-    const event = parseJson(raw, options.limits);
-    if (!isObject(event)) throw new KeelsonError('invalid_event', 'an event is a JSON object', { pointer: '' });
-    if (event.decision_id !== undefined) known.id = checkId(event.decision_id, '/decision_id');
-    delete event.decision_id;
+    const parsed = parseJson(raw, options.limits);
+    if (!isObject(parsed)) throw new KeelsonError('invalid_event', 'an event is a JSON object', { pointer: '' });
+    if (parsed.decision_id !== undefined) known.id = checkId(parsed.decision_id, '/decision_id');
+    const event = omitMember(parsed, 'decision_id');
     const digest = options.digest(event);
     const assigned = known.id === undefined ? ['id', 'type'] : ['type'];
     const source = sourceOf(event);

@@ -25,29 +25,50 @@ export function sealEvent(
   persons: readonly Subject[],
   own: Subject | undefined,
 ): SealedEvent {
-  const groups = new Map<string, { subject: Subject; fields: SealedField[] }>();
-  let latest: { subject: Subject; fields: SealedField[] } | undefined;
-  const groupOf = (subject: Subject): SealedField[] => {
-    if (latest?.subject === subject) return latest.fields;
-    const key = subject.pseudonym.toString('latin1');
-    latest = groups.get(key);
-    if (!latest) groups.set(key, (latest = { subject, fields: [] }));
-    return latest.fields;
-  };
+  const groups = new Groups();
   const places = event.persons.map(({ pointer, text }, i) => {
     const subject = persons[i];
     if (!subject) throw new Error('a person without a subject');
-    groupOf(subject).push({ pointer, text });
+    groups.of(subject).push({ pointer, text });
     return { pointer, subject: subject.pseudonym };
   });
   if (event.sealed.length > 0) {
     const owner = event.acting === undefined ? own : persons[event.acting];
     if (!owner) throw new Error('fields to seal and no subject to seal them under');
-    groupOf(owner).push(...event.sealed);
+    groups.of(owner).push(...event.sealed);
   }
-  const blocks = [...groups.values()].map(({ subject, fields }) => sealBlock(subject, context, fields));
+  const blocks = groups.all.map(({ subject, fields }) => sealBlock(subject, context, fields));
   return { persons: places, ...moveToBlobs(blocks) };
 }
+
+interface Group {
+  readonly subject: Subject;
+  readonly fields: SealedField[];
+}
+
+/** Whose fields go into one block, in the order of their first; nearly always there is one. */
+class Groups {
+  readonly all: Group[] = [];
+  #byPseudonym: Map<string, Group> | undefined;
+
+  of(subject: Subject): SealedField[] {
+    const [first] = this.all;
+    if (first?.subject === subject) return first.fields;
+    if (first === undefined) return this.#open(subject).fields;
+    this.#byPseudonym ??= new Map([[nameOf(first.subject), first]]);
+    let group = this.#byPseudonym.get(nameOf(subject));
+    if (group === undefined) this.#byPseudonym.set(nameOf(subject), (group = this.#open(subject)));
+    return group.fields;
+  }
+
+  #open(subject: Subject): Group {
+    const group = { subject, fields: [] };
+    this.all.push(group);
+    return group;
+  }
+}
+
+const nameOf = ({ pseudonym }: Subject): string => pseudonym.toString('latin1');
 
 function moveToBlobs(blocks: SealedBlock[]): Pick<SealedEvent, 'sealed' | 'blobs'> {
   const blobs: { sha256: Buffer; ciphertext: Buffer }[] = [];
