@@ -69,6 +69,18 @@ const COMMON: readonly Attribute[] = [
     uniqueness: 'server',
   }),
   text('externalId', 'The id the client knows it by.', { caseExact: true }),
+  complex(
+    'meta',
+    'What the server says of the resource.',
+    [
+      text('resourceType', 'Its kind.', { caseExact: true, mutability: 'readOnly' }),
+      attribute('created', 'dateTime', 'When it was made.', { mutability: 'readOnly' }),
+      attribute('lastModified', 'dateTime', 'When it was changed.', { mutability: 'readOnly' }),
+      attribute('location', 'reference', 'Where it is.', { mutability: 'readOnly', referenceTypes: ['uri'] }),
+      text('version', 'Its version.', { caseExact: true, mutability: 'readOnly' }),
+    ],
+    { mutability: 'readOnly' },
+  ),
 ];
 
 const user: Schema = {
