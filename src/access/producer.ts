@@ -78,6 +78,21 @@ export const ProducerConfig = Type.Object(
         },
       ),
     ),
+    owns: Type.Optional(
+      Type.Array(Type.String({ ...Issuer }), {
+        maxItems: 100,
+        description:
+          'Issuers whose persons it may link, offboard, name as owners or have revoked. Absent: its `issuer`; those of its `scim` always. ' +
+          'Callers with the scope `admin` may for all',
+      }),
+    ),
+    expects: Type.Optional(
+      Type.Array(Type.String({ ...Issuer }), {
+        maxItems: 100,
+        description:
+          'Issuers at which each of its persons has an account, or is said to have none: where neither is known, what is revoked is `incomplete`',
+      }),
+    ),
     scim: Type.Optional(ScimConfig),
   },
   { additionalProperties: false },
@@ -87,4 +102,17 @@ export type ProducerConfig = Static<typeof ProducerConfig>;
 export interface Producer {
   readonly id: string;
   readonly config: ProducerConfig;
+}
+
+/** The issuer under which a source's users are known by their SCIM id, whatever becomes of their names. */
+export const scimIssuer = (producer: string): string => `urn:keelson:scim:${producer}`;
+
+/** Issuers for whose persons a producer speaks; '' for persons whom no issuer names. */
+export function ownedIssuers({ id, config }: Producer): Set<string> {
+  const owned = new Set(config.owns ?? [config.issuer ?? '']);
+  if (config.scim === undefined) return owned;
+  owned.add(scimIssuer(id));
+  const issuer = config.scim.issuer ?? config.issuer ?? '';
+  for (const alias of config.scim.aliases) owned.add(alias.issuer ?? issuer);
+  return owned;
 }

@@ -35,7 +35,7 @@ import { hmac } from '../vault/mac.js';
 import { drawRandom, needsOwnSubject, sealEvent, type Person, type Subject, type Vault } from '../vault/index.js';
 import { refuse, type Arrived, type Item, type Refused } from './item.js';
 import type { PartitionTable } from './partition.js';
-import { requirePublishable } from './scope.js';
+import { requireOwned, requirePublishable } from './scope.js';
 import type { Sender } from './sender.js';
 import { makeUuidV7 } from './uuid.js';
 
@@ -150,7 +150,9 @@ export class Encoder {
       const id = item.id ?? makeUuidV7(Number(this.options.clock.nowUs() / 1000n));
       const masked = scrubSecrets(item.event, this.#digestSecret, masksOf(sender.producer.config));
       this.#requireNoSecret(id, item.source);
-      return { item, schema, id, masked, separated: separate(item.event, schema) };
+      const separated = separate(item.event, schema);
+      requireOwned(separated, sender);
+      return { item, schema, id, masked, separated };
     } catch (error) {
       return refuse(item.raw, error, {
         ...(item.id === undefined ? {} : { id: item.id }),

@@ -1,7 +1,10 @@
 /** Which events a producer may send. */
 import { KeelsonError } from '../core/error.js';
+import { ownedIssuers } from '../access/producer.js';
+import type { BodyValue, Separated } from '../events/separate.js';
 import type { EventSchema, SchemaTopic } from '../events/schema.js';
 import type { Scope } from '../http/caller.js';
+import type { Sender } from './sender.js';
 
 /** Said by Keelson alone: about logs, quarantine, erasure, time, what it checked, and what its revocation processor decided. */
 const RESERVED =
@@ -32,4 +35,45 @@ export function requirePublishable(
   if (!scopes.has(scope)) {
     throw new KeelsonError('forbidden', `${type} needs a token with the scope ${scope}`, { pointer: '/type' });
   }
+}
+
+/** What decides over others' access: never a producer's own word. */
+const DECIDES = /^revocation\.(approved|denied|lift_requested)$/;
+/** What ends access, joins persons, or says who answers for what; and the persons that it is about. */
+const ABOUT: readonly (readonly [RegExp, RegExp])[] = [
+  [/^principal\./, /^\/(principal$|aliases\/)/],
+  [/^revocation\./, /^\/principal$/],
+  [/^(agent|client|tool)\./, /^\/(owner|successor)$/],
+];
+
+/**
+ * A producer speaks only for persons of issuers that it owns (docs/identity.md, "Sources"); a caller with the scope `admin` for all.
+ * What it has revoked beside persons must be named by such an issuer.
+ *
+ * @throws KeelsonError `forbidden`.
+ */
+export function requireOwned({ type, persons, body }: Separated, { producer, scopes }: Sender): void {
+  if (scopes.has('admin')) return;
+  if (DECIDES.test(type)) {
+    throw new KeelsonError('forbidden', `${type} needs a token with the scope admin`, { pointer: '/type' });
+  }
+  const about = ABOUT.find(([types]) => types.test(type))?.[1];
+  if (about === undefined) return;
+  const owned = ownedIssuers(producer);
+  const noIssuer = producer.config.issuer ?? '';
+  for (const { pointer, issuer = noIssuer } of persons) {
+    if (!about.test(pointer) || owned.has(issuer)) continue;
+    throw new KeelsonError('forbidden', `${producer.id} does not own the issuer of this person`, { pointer });
+  }
+  if (type === 'revocation.requested' && !ownsTarget(body.target, owned)) {
+    throw new KeelsonError('forbidden', `${producer.id} does not own the issuer of what it wants revoked`, {
+      pointer: '/target',
+    });
+  }
+}
+
+/** Without a target it is about a person. What no issuer names (agents, tools) is for `admin`. */
+function ownsTarget(target: BodyValue | undefined, owned: ReadonlySet<string>): boolean {
+  if (typeof target !== 'object' || target === null || Array.isArray(target) || Buffer.isBuffer(target)) return true;
+  return typeof target.issuer === 'string' && target.issuer !== '' && owned.has(target.issuer);
 }

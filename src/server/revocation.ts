@@ -1,5 +1,6 @@
 import type { Registry } from 'prom-client';
 import type { Access } from '../access/access.js';
+import { ownedIssuers } from '../access/producer.js';
 import { KeelsonError } from '../core/error.js';
 import type { Readiness } from '../http/readiness.js';
 import type { Intake } from '../intake/intake.js';
@@ -110,8 +111,8 @@ export function openRevocation(parts: RevocationParts): RunningRevocation {
 /** What the configuration of producers says of a source. */
 async function readPolicy(access: Access, producer: string): Promise<Policy> {
   try {
-    const { config } = await access.producer(producer);
-    return { owns: config.issuer === undefined ? [] : [config.issuer], expects: [], groupless: [] };
+    const known = await access.producer(producer);
+    return { owns: [...ownedIssuers(known)], expects: known.config.expects ?? [], groupless: [] };
   } catch (error) {
     if (error instanceof KeelsonError && error.code === 'not_found') return { owns: [], expects: [], groupless: [] };
     throw error;

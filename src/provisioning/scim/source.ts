@@ -27,9 +27,6 @@ export function openSource(producer: Producer): Source {
   return { id: producer.id, producer, config: scim, issuer: scim.issuer ?? issuer ?? '' };
 }
 
-/** The issuer under which a source's users are known by their SCIM id, whatever becomes of their names. */
-export const sourceIssuer = (source: string): string => `urn:keelson:scim:${source}`;
-
 const UUID = /^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}$/i;
 
 /**

@@ -19,7 +19,8 @@ import {
   type ScimParts,
 } from './resources.js';
 import { RESOURCE_TYPES } from './schema.js';
-import { sourceIssuer, type Source } from './source.js';
+import { scimIssuer } from '../../access/producer.js';
+import type { Source } from './source.js';
 import type { ResourceRow } from './store.js';
 
 const USER = RESOURCE_TYPES.User;
@@ -44,7 +45,7 @@ export async function createUser(parts: ScimParts, source: Source, body: JsonObj
     const rehired = rivals.find(({ attribute }) => attribute === 'externalId')?.row;
     const id = await chooseId(parts, source, 'User', user);
     const principal = (rehired === undefined ? undefined : await identify(parts, rehired)) ?? {
-      issuer: sourceIssuer(source.id),
+      issuer: scimIssuer(source.id),
       id,
     };
     const about = { source, id, version: 1n, principal };
