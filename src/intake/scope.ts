@@ -37,8 +37,8 @@ export function requirePublishable(
   }
 }
 
-/** What decides over others' access: never a producer's own word. */
-const DECIDES = /^revocation\.(approved|denied|lift_requested)$/;
+/** What decides over causes and orders, whoever they came from: never a producer's own word. */
+const DECIDES = /^revocation\.(approved|denied|cancelled|rescheduled|lift_requested)$/;
 /** What ends access, joins persons, or says who answers for what; and the persons that it is about. */
 const ABOUT: readonly (readonly [RegExp, RegExp])[] = [
   [/^principal\./, /^\/(principal$|aliases\/)/],
@@ -47,7 +47,7 @@ const ABOUT: readonly (readonly [RegExp, RegExp])[] = [
 ];
 
 /**
- * A producer speaks only for persons of issuers that it owns (docs/identity.md, "Sources"); a caller with the scope `admin` for all.
+ * A producer speaks only for persons of issuers that it owns (docs/events.md, "Who may say it"); a caller with the scope `admin` for all.
  * What it has revoked beside persons must be named by such an issuer.
  *
  * @throws KeelsonError `forbidden`.

@@ -113,19 +113,14 @@ export class Processor {
   }
 
   async #lead(term: bigint, ends: AbortSignal): Promise<void> {
-    const { follower, terms, survey, logger } = this.#options;
+    const { follower, survey, logger } = this.#options;
     const { state } = follower;
-    // Nothing is decided before everything up to the entry of the term is folded: what others decided before it is known then.
-    while (state.table.term < term && !ends.aborted) {
-      const event = { term: Number(term), holder: terms.holder };
-      await this.#publish([{ type: 'revocation.term', id: `revocation.term/${term}`, event }]);
-    }
     logger.info({ term }, 'revocation: this process decides');
     this.#term = term;
     state.touchLeavers();
     let lookedMs = -Infinity;
     const hadGraph = survey.isHere;
-    while (!ends.aborted && state.table.term === term) {
+    while (!ends.aborted && state.table.term <= term) {
       // The graph moved to another process: it decides better.
       if (hadGraph && !survey.isHere) return;
       await follower.catchUp();
@@ -133,28 +128,43 @@ export class Processor {
         lookedMs = this.#options.clock.monotonicMs();
         await this.#hearChanges();
       }
-      const { wakeUs, wrote } = await this.#round(term);
+      const { wakeUs, events } = await this.#round(term);
       this.#failure = undefined;
-      if (!wrote && !ends.aborted) await follower.changed(this.#waitMs(wakeUs), ends);
+      if (events.length === 0) {
+        if (!ends.aborted) await follower.changed(this.#waitMs(wakeUs), ends);
+      } else if (state.table.term < term) await this.#enter(term, ends);
+      else await this.#publish(events);
     }
   }
 
-  /** One look at everything. Answers when to look again at the latest, and whether something was written. */
-  async #round(term: bigint): Promise<{ wakeUs: number | undefined; wrote: boolean }> {
+  /**
+   * Puts the term into the ledger, once there is something to decide: an idle process leaves no trace. Nothing is decided before
+   * everything up to that entry is folded: what others decided before it is known then, so the round is done again.
+   */
+  async #enter(term: bigint, ends: AbortSignal): Promise<void> {
+    const { follower, terms } = this.#options;
+    const event = { term: Number(term), holder: terms.holder };
+    while (follower.state.table.term < term && !ends.aborted) {
+      await this.#publish([{ type: 'revocation.term', id: `revocation.term/${term}`, event }]);
+    }
+    follower.state.touchLeavers();
+  }
+
+  /** One look at everything. Answers when to look again at the latest, and what is to be written. */
+  async #round(term: bigint): Promise<{ wakeUs: number | undefined; events: readonly OwnEvent[] }> {
     const { survey, follower } = this.#options;
     const looked = this.#step(term, { kind: 'look' });
-    const publish: OwnEvent[] = [];
+    const events: OwnEvent[] = [];
     if (looked.survey.length > 0) {
       const worlds = await survey.ask(
         follower,
         looked.survey.map((order) => follower.state.causes.get(order)!),
       );
-      publish.push(...this.#step(term, { kind: 'surveyed', worlds }).publish);
+      events.push(...this.#step(term, { kind: 'surveyed', worlds }).publish);
     }
     // Orders before notes: a flood of holds keeps nobody waiting.
-    publish.push(...looked.publish);
-    if (publish.length > 0) await this.#publish(publish);
-    return { wakeUs: looked.wakeUs, wrote: publish.length > 0 };
+    events.push(...looked.publish);
+    return { wakeUs: looked.wakeUs, events };
   }
 
   #step(term: bigint, input: Input): Effects {
