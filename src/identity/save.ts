@@ -112,7 +112,7 @@ async function saveTokens(
       list.map((token) => uuid(graph, token)),
       list.map((token) => graph.nodes.issuer(token)),
       list.map((token) => graph.nodes.id(token)),
-      list.map((token) => `{${(digests.get(token) ?? []).map(quote).join(',')}}`),
+      list.map((token) => `{${[...(digests.get(token) ?? [])].sort().map(quote).join(',')}}`),
       list.map((token) => graph.firstUs(token)),
       list.map((token) => graph.issuedUs(token)),
       list.map((token) => graph.expiresUs(token)),
