@@ -187,16 +187,20 @@ class Walk {
 const byRoles = (roles: number, fromRoot: boolean): number =>
   (roles & (BY.names | BY.user | BY.context)) | (fromRoot && (roles & ROLE.names) !== 0 ? BY.root : 0);
 
-/** The persons that any of these nodes hangs on, and those who own what it hangs on. */
-export function personsAbove(graph: Graph, nodes: Iterable<number>): number[] {
+/** These nodes, everything that any of them hangs on, and who owns that. */
+export function allAbove(graph: Graph, nodes: Iterable<number>): ReadonlySet<number> {
   const { edges } = graph;
   const above = new Set(nodes);
   for (const node of above) {
     const { owner } = graph.registration(node);
     if (owner >= 0) above.add(owner);
+    const kind = graph.nodes.kind(node);
+    // Another token was exchanged for this one, by its id alone.
+    if (kind === 'parent') for (const token of graph.tokensOf(graph.nodes.id(node))) above.add(token);
     for (let edge = edges.firstOfChild(node); edge >= 0; edge = edges.nextOfChild(edge)) {
-      if ((edges.roles(edge) & ROLE.names) !== 0) above.add(edges.parent(edge));
+      const roles = kind === 'client' ? ROLE.names | ROLE.related : ROLE.names | ROLE.user;
+      if ((edges.roles(edge) & roles) !== 0) above.add(edges.parent(edge));
     }
   }
-  return [...above].filter((node) => graph.nodes.kind(node) === 'principal');
+  return above;
 }

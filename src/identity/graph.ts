@@ -145,7 +145,7 @@ export class Graph {
   register(node: number, registration: Registration): void {
     const before = this.registrations.get(node);
     if (before !== undefined && before.owner !== registration.owner) this.#owned.get(before.owner)?.delete(node);
-    if (registration.owner >= 0) this.touched.add(registration.owner);
+    this.touched.add(node);
     this.registrations.set(node, registration);
     const owned = this.#owned.get(registration.owner);
     if (owned === undefined) this.#owned.set(registration.owner, new Set([node]));
@@ -213,6 +213,11 @@ export class Graph {
     return this.#has(token, FLAG.exchanged);
   }
 
+  /** The tokens of this id or digest, whoever issued them. */
+  tokensOf(id: string | Uint8Array): number[] {
+    return [...this.#tokenIssuers].map((issuer) => this.nodes.find('token', issuer, id)).filter((token) => token >= 0);
+  }
+
   /** Whether it is still of use to somebody. */
   isLive(node: number, nowUs: number): boolean {
     const expiresUs = this.#expiresUs.array[node]!;
@@ -250,10 +255,7 @@ export class Graph {
 
   #noteParent(id: string | Uint8Array): void {
     this.#anyExchanged = true;
-    for (const issuer of this.#tokenIssuers) {
-      const token = this.nodes.find('token', issuer, id);
-      if (token >= 0) this.#flags.array[token]! |= FLAG.exchanged;
-    }
+    for (const token of this.tokensOf(id)) this.#flags.array[token]! |= FLAG.exchanged;
   }
 
   get #columns(): Column<Uint8Array | Float64Array | Int32Array>[] {

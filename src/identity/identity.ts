@@ -4,7 +4,7 @@
  */
 import { KeelsonError } from '../core/error.js';
 import type { Positions } from '../ledger/projection.js';
-import { closureOf, personsAbove, type Closure } from './closure.js';
+import { allAbove, closureOf, type Closure } from './closure.js';
 import type { Graph } from './graph.js';
 import type { NodeKind } from './kinds.js';
 import { viewName, viewOwned, viewToken, type Named, type Owned, type SeenToken } from './views.js';
@@ -69,6 +69,12 @@ export interface Reach {
 export interface Changed {
   readonly mark: string;
   readonly subjects: readonly string[] | 'all';
+  /** What is no person, and has something new below it. */
+  readonly things: readonly Thing[];
+}
+
+export interface Thing extends Named {
+  readonly type: OriginType;
 }
 
 /** What the projection tells. */
@@ -207,10 +213,17 @@ export class Identity {
   changedSince(mark: string | undefined): Changed {
     const graph = this.#graph();
     const now = graph.touched.mark;
-    if (mark === undefined) return { mark: now, subjects: [] };
+    if (mark === undefined) return { mark: now, subjects: [], things: [] };
     const attached = graph.touched.since(mark);
-    if (attached === undefined) return { mark: now, subjects: 'all' };
-    return { mark: now, subjects: personsAbove(graph, attached).map((person) => graph.nodes.id(person)) };
+    if (attached === undefined) return { mark: now, subjects: 'all', things: [] };
+    const subjects: string[] = [];
+    const things: Thing[] = [];
+    for (const node of allAbove(graph, attached)) {
+      const type = graph.nodes.kind(node);
+      if (type === 'principal') subjects.push(graph.nodes.id(node));
+      else if (type !== 'point' && type !== 'parent') things.push({ type, ...viewName(graph, node) });
+    }
+    return { mark: now, subjects, things };
   }
 
   #graph(): Graph {

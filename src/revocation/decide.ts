@@ -36,8 +36,12 @@ function orderKeys(office: Office, cause: Cause, world: World): Decided {
   const isFirst = cause.state !== 'ordered';
   if (isFirst && cause.kind === 'mover' && hasEarlier(state, cause, world)) return LATER;
   const held = state.keys.get(cause.order) ?? new Map<string, OrderKey>();
+  const hasHeirLeft = (heir: string): boolean => {
+    state.relyOn(heir, cause.order);
+    return state.hasLeft([heir]);
+  };
   const asked = isFirst || cause.kind !== 'mover' ? cause : { ...cause, groups: stillLost(state, cause, world) };
-  const wanted = wantedKeys(state.material, asked, world, (subject) => state.hasLeft([subject]));
+  const wanted = wantedKeys(state.material, asked, world, hasHeirLeft);
   const { keys } = wanted;
   const incomplete = [...wanted.incomplete, ...compareWorld(cause.world, keys.size)];
   const entries: KeyEntry[] = [];
@@ -47,8 +51,11 @@ function orderKeys(office: Office, cause: Cause, world: World): Decided {
     if (change === 'block') entries.push({ key, change, order: cause.order, type });
     else entries.push({ key, change, atUs: cutoffTime(cause, nowUs), type });
   }
-  const subjects = cause.principal === undefined ? [] : world.human.subjects;
-  const shared = { order: cause.order, last: isComplete, subjects };
+  const human = cause.principal === undefined ? [] : world.human.subjects;
+  // Whom the order is not about any more is forgotten only with the last lift: until then somebody else has to know what to lift.
+  const meanwhile = [...new Set([...cause.subjects, ...human])].sort();
+  const subjects = isComplete ? human : meanwhile;
+  const shared = { order: cause.order, last: isComplete, subjects, meanwhile };
   const told = isComplete ? incomplete : [...incomplete, { reason: 'behind' } as const];
   const decisions: Decision[] = [];
   const isNews = isFirst || entries.length > 0 || cause.complete !== isComplete || !isSame(cause.incomplete, told);
@@ -92,15 +99,18 @@ function wrongKeys(
   const wrong: KeyEntry[] = [];
   for (const [key, { type, change }] of held) {
     if (change !== 'block' || wanted.has(key)) continue;
-    const isTakenOver = (type === 'agent_held' || type === 'client_held') && hasNewOwner(state, key, world);
+    const isTakenOver =
+      (type === 'agent_held' || type === 'client_held') && hasNewOwner(state, cause.order, key, world);
     if (lost.has(key) || isTakenOver) wrong.push({ key, change: 'lift', order: cause.order, atUs: nowUs });
   }
   return wrong;
 }
 
-function hasNewOwner(state: RevocationState, key: string, world: World): boolean {
+function hasNewOwner(state: RevocationState, order: string, key: string, world: World): boolean {
   const owner = state.newOwners.get(key);
-  return owner !== undefined && !world.human.subjects.includes(owner) && !state.hasLeft([owner]);
+  if (owner === undefined || world.human.subjects.includes(owner)) return false;
+  state.relyOn(owner, order);
+  return !state.hasLeft([owner]);
 }
 
 /** The groups of a mover that the same source did not give again since: an order in force must not take those back. */

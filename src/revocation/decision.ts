@@ -32,6 +32,8 @@ export interface Decision {
   /** Whether this is all, as far as is known. */
   readonly last: boolean;
   readonly subjects: readonly string[];
+  /** Whom it is about until all that is decided with it is written; undefined: the same. */
+  readonly meanwhile?: readonly string[];
   readonly incomplete: readonly Incomplete[];
 }
 
@@ -46,7 +48,9 @@ export function writeDecisions(office: Office, cause: Cause, decisions: readonly
     for (let from = 0; from === 0 || from < decision.entries.length; from += MAX_PART_KEYS) {
       const entries = decision.entries.slice(from, from + MAX_PART_KEYS);
       const isLast = from + MAX_PART_KEYS >= decision.entries.length && isLastDecision;
-      events.push(writePart(office, cause, decision, entries, cause.parts + events.length, isLast && decision.last));
+      const { subjects, meanwhile = subjects, last } = decision;
+      const part = { ...decision, entries, subjects: isLast ? subjects : meanwhile, last: isLast && last };
+      events.push(writePart(office, cause, part, cause.parts + events.length));
     }
   }
   return events;
@@ -55,10 +59,8 @@ export function writeDecisions(office: Office, cause: Cause, decisions: readonly
 function writePart(
   office: Office,
   cause: Cause,
-  { type, order, subjects, incomplete }: Decision,
-  entries: readonly KeyEntry[],
+  { type, order, entries, last, subjects, incomplete }: Decision,
   number: number,
-  last: boolean,
 ): OwnEvent {
   const { mode, target, reasonCode, sourceSystem, late } = cause;
   return own(office, cause, type, number, {

@@ -120,7 +120,13 @@ function foldMover(state: RevocationState, event: LifecycleEvent, principal: str
     for (const group of before) if (!all.has(group)) removed.add(group);
     for (const group of all) if (!before.includes(group)) added.add(group);
   }
-  for (const group of removed) if (added.has(group) || all?.has(group) === true) removed.delete(group);
+  for (const group of removed) {
+    const isThere = all?.has(group) === true;
+    const isBoth = added.has(group);
+    if (isThere || isBoth) removed.delete(group);
+    // Taken and given in one breath: nothing is taken, and nothing given back.
+    if (isBoth && !isThere) added.delete(group);
+  }
   if (removed.size === 0 && !hasLost(state, event, added)) return;
   state.add(makeCause(state, event, 'mover', { groups: [...removed], groupsAdded: [...added] }));
 }

@@ -3,7 +3,7 @@ import { formatHex } from '../core/bytes.js';
 import { KeelsonError } from '../core/error.js';
 import { KEY_BYTES } from '../protocol/keys.js';
 import { parsePart, type Change, type Part } from '../protocol/part.js';
-import type { Cause, Incomplete, OrderKey, OrderKeyType } from './cause.js';
+import { isLeave, type Cause, type Incomplete, type OrderKey, type OrderKeyType } from './cause.js';
 import { numberOf, objectOf, objectsOf, textOf, textsOf, type LifecycleEvent } from './lifecycle.js';
 import type { RevocationState } from './state.js';
 
@@ -144,6 +144,7 @@ function lift(
     state.keys.delete(lifted.order);
     lifted.state = 'lifted';
     lifted.endedBy = cause.order;
+    if (isLeave(lifted)) state.touchHeirs(lifted.subjects);
     state.update(lifted);
   }
   if (isWhole && event.body.last === true) cause.state = 'settled';

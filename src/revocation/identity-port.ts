@@ -95,7 +95,7 @@ export interface IdentityPort {
   /** For a dry run; with what the persons own. */
   reachOf(origins: readonly Origin[]): Reach | Promise<Reach>;
   /**
-   * The persons to whom something was attached (token, session, grant, agent, delegation, alias) after `mark`; undefined `mark`: none, only
+   * To whom and to what something was attached (token, session, grant, agent, delegation, alias) after `mark`; undefined `mark`: none, only
    * where to begin. A mark that is not known any more answers `all`.
    */
   changedSince(mark: string | undefined): Changed | Promise<Changed>;
@@ -104,4 +104,10 @@ export interface IdentityPort {
 export interface Changed {
   readonly mark: string;
   readonly subjects: readonly string[] | 'all';
+  /** What is no person, and has something new below it. */
+  readonly things: readonly Thing[];
+}
+
+export interface Thing extends Named {
+  readonly type: OriginType;
 }

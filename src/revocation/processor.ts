@@ -117,7 +117,7 @@ export class Processor {
     const { state } = follower;
     logger.info({ term }, 'revocation: this process decides');
     this.#term = term;
-    state.touchLeavers();
+    state.touchAll();
     let lookedMs = -Infinity;
     const hadGraph = survey.isHere;
     while (!ends.aborted && state.table.term <= term) {
@@ -192,9 +192,10 @@ export class Processor {
   async #hearChanges(): Promise<void> {
     const { survey, follower } = this.#options;
     const { state } = follower;
-    const subjects = await survey.changedSubjects();
-    if (subjects === 'all') state.touchLeavers();
+    const { subjects, things } = await survey.changed();
+    if (subjects === 'all') state.touchAll();
     else state.touch(subjects);
+    state.touchTargets(things);
   }
 
   #waitMs(wakeUs: number | undefined): number {

@@ -6,6 +6,7 @@ import type { Hasher } from '../core/hasher.js';
 import { deriveCanaryKey } from '../protocol/keys.js';
 import { RevocationTable } from '../protocol/revocation-table.js';
 import { isLeave, isWaiting, type Burst, type Cause, type OrderKey } from './cause.js';
+import type { Thing } from './identity-port.js';
 import { orderName } from './names.js';
 
 /** What names and keys are made with. */
@@ -38,6 +39,8 @@ export interface KeyChange {
   readonly change?: OrderKey['change'];
 }
 
+const targetName = (type: string, issuer: string, id: string): string => `${type}\n${issuer}\n${id}`;
+
 export class RevocationState {
   readonly table: RevocationTable;
   readonly causes = new Map<string, Cause>();
@@ -45,6 +48,10 @@ export class RevocationState {
   readonly keys = new Map<string, Map<string, OrderKey>>();
   /** Pseudonym → orders that are waiting or in force. */
   readonly #bySubject = new Map<string, Set<string>>();
+  /** What a cause is about where it is not a person → orders. */
+  readonly #byTarget = new Map<string, readonly string[]>();
+  /** Pseudonym → orders that leave something to them. */
+  readonly #byHeir = new Map<string, Set<string>>();
   readonly #byEvent = new Map<string, string[]>();
   readonly #sources = new Map<string, Source>();
   readonly #groups = new Map<string, readonly string[]>();
@@ -79,7 +86,12 @@ export class RevocationState {
     const named = this.#byEvent.get(cause.id);
     if (named === undefined) this.#byEvent.set(cause.id, [cause.order]);
     else named.push(cause.order);
-    for (const subject of cause.subjects) this.#link(subject, cause.order);
+    for (const subject of cause.subjects) this.#link(subject, cause);
+    if (cause.target !== undefined) {
+      const { type, issuer, value } = cause.target;
+      const name = targetName(type, issuer, value);
+      this.#byTarget.set(name, [...(this.#byTarget.get(name) ?? []), cause.order]);
+    }
     this.update(cause);
   }
 
@@ -94,10 +106,12 @@ export class RevocationState {
   setSubjects(cause: Cause, subjects: readonly string[]): void {
     for (const subject of cause.subjects) this.#bySubject.get(subject)?.delete(cause.order);
     cause.subjects = subjects;
-    for (const subject of subjects) this.#link(subject, cause.order);
+    for (const subject of subjects) this.#link(subject, cause);
   }
 
-  #link(subject: string, order: string): void {
+  #link(subject: string, cause: Cause): void {
+    const { order } = cause;
+    if (isLeave(cause)) this.touchHeirs([subject]);
     const orders = this.#bySubject.get(subject);
     if (orders === undefined) this.#bySubject.set(subject, new Set([order]));
     else orders.add(order);
@@ -128,16 +142,43 @@ export class RevocationState {
     return [...found.values()].sort((a, b) => a.index - b.index);
   }
 
+  /** Notes that an order leaves something to somebody, or will, as long as they have not left themselves. */
+  relyOn(heir: string, order: string): void {
+    const orders = this.#byHeir.get(heir);
+    if (orders === undefined) this.#byHeir.set(heir, new Set([order]));
+    else orders.add(order);
+  }
+
   /** Something was said of these persons: the orders about them may have to grow or shrink. */
   touch(subjects: Iterable<string>, index = this.index): void {
     for (const cause of this.about(subjects)) if (cause.state === 'ordered') this.touched.set(cause.order, index);
   }
 
-  /** Somebody new begins to decide: what was attached to leavers while nobody looked is looked for. */
-  touchLeavers(): void {
+  /** These persons left, or came back: orders that count on them are looked at again. */
+  touchHeirs(subjects: Iterable<string>): void {
+    for (const subject of subjects) {
+      for (const order of this.#byHeir.get(subject) ?? []) this.touched.set(order, this.index);
+    }
+  }
+
+  /** Something was attached to these things: the orders about them may have to grow. */
+  touchTargets(things: Iterable<Thing>): void {
+    if (this.#byTarget.size === 0) return;
+    for (const { type, issuer, id } of things) {
+      for (const order of this.#byTarget.get(targetName(type, issuer, id)) ?? []) {
+        const cause = this.causes.get(order)!;
+        if (cause.state === 'ordered') this.touched.set(order, cause.index);
+      }
+    }
+  }
+
+  /** Somebody new begins to decide: what was attached to leavers and targets while nobody looked is looked for. */
+  touchAll(): void {
     for (const cause of this.causes.values()) {
-      if (cause.state !== 'ordered' || !isLeave(cause) || this.touched.has(cause.order)) continue;
-      this.touched.set(cause.order, cause.index);
+      const mayGrow = isLeave(cause) || cause.target !== undefined;
+      if (cause.state === 'ordered' && mayGrow && !this.touched.has(cause.order)) {
+        this.touched.set(cause.order, cause.index);
+      }
     }
   }
 

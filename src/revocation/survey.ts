@@ -3,7 +3,7 @@ import type { Logger } from '../platform/logger.js';
 import type { Cause } from './cause.js';
 import type { Follower } from './follower.js';
 import { parseHex } from './hex.js';
-import type { Human, IdentityPort, Origin } from './identity-port.js';
+import type { Changed, Human, IdentityPort, Origin } from './identity-port.js';
 import { LIFECYCLE } from './lifecycle.js';
 import { endOf } from './order-keys.js';
 import { needsSurvey } from './step.js';
@@ -54,13 +54,12 @@ export class Survey {
     return worlds;
   }
 
-  /** The persons to whom something was attached since this was asked before. */
-  async changedSubjects(): Promise<readonly string[] | 'all'> {
-    if (!this.isHere) return [];
-    const isFirst = this.#mark === undefined;
-    const { mark, subjects } = await this.options.identity.changedSince(this.#mark);
-    this.#mark = mark;
-    return isFirst ? [] : subjects;
+  /** To whom and to what something was attached since this was asked before; the first time: nothing. */
+  async changed(): Promise<Pick<Changed, 'subjects' | 'things'>> {
+    if (!this.isHere) return { subjects: [], things: [] };
+    const changed = await this.options.identity.changedSince(this.#mark);
+    this.#mark = changed.mark;
+    return changed;
   }
 
   async #waitFor(size: bigint): Promise<number> {

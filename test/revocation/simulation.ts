@@ -65,7 +65,7 @@ export class Graph implements IdentityPort {
   reachOf = (): never => {
     throw new Error('not asked here');
   };
-  changedSince = (): { mark: string; subjects: [] } => ({ mark: '', subjects: [] });
+  changedSince = (): { mark: string; subjects: []; things: [] } => ({ mark: '', subjects: [], things: [] });
 }
 
 export class Simulation {
@@ -88,7 +88,7 @@ export class Simulation {
   takeTerm(): void {
     if (this.entries.length > 0) this.term++;
     this.write({ type: 'revocation.term', id: `revocation.term/${this.term}`, event: { term: Number(this.term) } });
-    this.state.touchLeavers();
+    this.state.touchAll();
   }
 
   /** A person known by an issuer; their pseudonym. */
