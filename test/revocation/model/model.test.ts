@@ -1,0 +1,261 @@
+/** What really decides, against a naive world that looks through everything for every token. */
+import fc from 'fast-check';
+import { describe, expect, it } from 'vitest';
+import { formatHex } from '../../../src/core/bytes.js';
+import type { TokenFacts } from '../../../src/protocol/token-keys.js';
+import { NaiveWorld, type Name, type Op, type Policy, type Token } from './naive-world.js';
+import { SmallKeelson, type Said } from './small-keelson.js';
+
+const AS = 'https://as';
+const policies: Record<string, Policy> = {
+  hr: { owns: ['hr', 'iss0'], expects: [], groupless: [] },
+  okta: { owns: ['iss0'], expects: [], groupless: [] },
+  admin: { owns: [], expects: [], groupless: [] },
+};
+
+const among = (prefix: string, count: number): fc.Arbitrary<string> => fc.nat(count - 1).map((n) => `${prefix}${n}`);
+const maybe = <T>(arbitrary: fc.Arbitrary<T>): fc.Arbitrary<T | undefined> => fc.option(arbitrary, { nil: undefined });
+const human: fc.Arbitrary<Name> = among('h', 3).map((id) => ({ issuer: 'hr', id }));
+const alias: fc.Arbitrary<Name> = fc.tuple(among('iss', 2), among('a', 2)).map(([issuer, id]) => ({ issuer, id }));
+const person = fc.oneof(human, alias);
+const source = fc.constantFrom('hr', 'okta');
+const agent = among('agent', 3);
+const client = among('client', 2);
+const grant = among('grant', 3);
+const delegation = among('delegation', 4);
+const session = among('session', 2);
+const group = among('group', 2);
+
+const token = fc.record({
+  subject: maybe(person),
+  agent: maybe(agent),
+  client: maybe(client),
+  grant: maybe(grant),
+  delegation: maybe(delegation),
+  session: maybe(session),
+  groups: fc.uniqueArray(group, { maxLength: 2 }),
+  user: maybe(person),
+  parent: maybe(fc.nat(7)),
+});
+const tokens = fc
+  .array(token, { minLength: 4, maxLength: 8 })
+  .map((list): Token[] => list.map((one, n) => ({ n, ...one, parent: one.parent === n ? undefined : one.parent })));
+
+const some = (members: object): object =>
+  Object.fromEntries(Object.entries(members).filter(([, value]) => value !== undefined));
+const op = <T extends Op['op']>(name: T, members: Record<string, fc.Arbitrary<unknown>>): fc.Arbitrary<Op> =>
+  fc.record(members).map((values) => ({ op: name, ...some(values) }) as Op);
+const registration = {
+  agent,
+  owner: maybe(person),
+  mode: maybe(fc.constantFrom('block', 'hold', 'transfer')),
+  successor: maybe(person),
+};
+const target = fc.oneof(
+  fc.record({ type: fc.constant('agent'), value: agent }),
+  fc.record({ type: fc.constant('client'), value: client }),
+  fc.record({ type: fc.constant('grant'), value: grant }),
+  fc.record({ type: fc.constant('session'), value: session }),
+  fc.record({ type: fc.constant('delegation'), value: delegation }),
+);
+const link = { source, person: human, alias };
+const ops: fc.Arbitrary<Op> = fc.oneof(
+  { weight: 4, arbitrary: op('link', link) },
+  { weight: 2, arbitrary: op('unlink', link) },
+  { weight: 3, arbitrary: op('register', { ...registration, client: maybe(client) }) },
+  { weight: 2, arbitrary: op('approve', registration) },
+  {
+    weight: 3,
+    arbitrary: op('grant', { grant, principal: maybe(person), agent: maybe(agent), session: maybe(session) }),
+  },
+  {
+    weight: 4,
+    arbitrary: op('delegate', {
+      delegation,
+      from: maybe(person),
+      fromAgent: maybe(agent),
+      toAgent: maybe(agent),
+      parent: maybe(delegation),
+    }),
+  },
+  { weight: 2, arbitrary: op('session', { session, user: maybe(person), agent: maybe(agent) }) },
+  { weight: 6, arbitrary: op('see', { token: fc.nat(7) }) },
+  {
+    weight: 4,
+    arbitrary: op('offboard', {
+      source,
+      principal: person,
+      scope: fc.constantFrom(undefined, undefined, 'source'),
+      successor: maybe(person),
+    }),
+  },
+  { weight: 2, arbitrary: op('reinstate', { source, principal: person }) },
+  { weight: 1, arbitrary: op('join', { source, principal: person }) },
+  {
+    weight: 3,
+    arbitrary: op('move', {
+      source,
+      principal: person,
+      removed: fc.uniqueArray(group, { maxLength: 2 }),
+      added: fc.uniqueArray(group, { maxLength: 2 }),
+    }),
+  },
+  { weight: 1, arbitrary: op('request', { principal: person, security: fc.boolean() }) },
+  { weight: 2, arbitrary: op('request', { target, security: fc.boolean() }) },
+  { weight: 1, arbitrary: op('lift', { nth: fc.nat(4) }) },
+);
+
+/** An op as the event that says it. `orders`: the ids of causes that have an order. */
+function eventOf(one: Op, tokens: readonly Token[], orders: readonly string[]): Said | undefined {
+  const event = (type: string, members: object, producer = 'hr'): Said => ({
+    producer,
+    event: { type, ...some(members) },
+  });
+  switch (one.op) {
+    case 'link':
+    case 'unlink':
+      return event(`principal.${one.op}ed`, { principal: one.person, aliases: [one.alias] }, one.source);
+    case 'register':
+    case 'approve': {
+      const { agent, owner, mode, successor, client } = one;
+      return event(`agent.${one.op === 'register' ? 'registered' : 'approved'}`, {
+        agent,
+        owner,
+        successor,
+        client,
+        on_owner_leave: mode,
+      });
+    }
+    case 'grant':
+      return event('grant.given', {
+        grant: one.grant,
+        principal: one.principal,
+        agent: one.agent,
+        session_id: one.session,
+      });
+    case 'delegate': {
+      const { delegation, from, fromAgent, toAgent, parent } = one;
+      return event('delegation.granted', { delegation, from, from_agent: fromAgent, to_agent: toAgent, parent });
+    }
+    case 'session':
+      return event('session.started', { session_id: one.session, user: one.user, agent: one.agent });
+    case 'see': {
+      const seen = tokens[one.token];
+      if (seen === undefined) return undefined;
+      const { n, subject, agent, client, grant, delegation, session, user, parent } = seen;
+      return event('token.seen', {
+        token: some({ jti: `jti${n}`, issuer: AS, subject, client_id: client }),
+        ...{ agent, grant, delegation, session_id: session, user },
+        parent: parent === undefined ? undefined : `jti${parent}`,
+      });
+    }
+    case 'offboard':
+      return event(
+        'principal.offboarded',
+        { principal: one.principal, scope: one.scope, successor: one.successor },
+        one.source,
+      );
+    case 'reinstate':
+      return event('principal.reinstated', { principal: one.principal }, one.source);
+    case 'join':
+      return event('principal.joined', { principal: one.principal }, one.source);
+    case 'move':
+      return event(
+        'principal.moved',
+        { principal: one.principal, groups_removed: one.removed, groups_added: one.added },
+        one.source,
+      );
+    case 'request':
+      return event(
+        'revocation.requested',
+        { principal: one.principal, target: one.target, security: one.security },
+        'admin',
+      );
+    case 'lift': {
+      const id = orders[one.nth];
+      return id === undefined ? undefined : event('revocation.lift_requested', { orders: [id] }, 'admin');
+    }
+  }
+}
+
+const factsOf = (
+  { n, subject, agent, client, grant, delegation, session, groups }: Token,
+  issuedAtUs: number,
+): TokenFacts => ({
+  issuer: AS,
+  jti: `jti${n}`,
+  subjects: subject === undefined ? [] : [subject],
+  agents: agent === undefined ? [] : [agent],
+  clientId: client,
+  grants: grant === undefined ? [] : [grant],
+  delegations: delegation === undefined ? [] : [delegation],
+  sessionId: session,
+  groups,
+  issuedAtUs,
+});
+
+/** Keelson and the naive world, told the same. */
+class Both {
+  readonly orders: string[] = [];
+  readonly keelson = new SmallKeelson((producer) => policies[producer]!);
+  readonly naive: NaiveWorld;
+
+  constructor(readonly tokens: readonly Token[]) {
+    this.naive = new NaiveWorld(tokens, (source) => policies[source]!.owns);
+  }
+
+  /** Answers whether there was something to say. */
+  say(one: Op): boolean {
+    const said = eventOf(one, this.tokens, this.orders);
+    if (said === undefined) return false;
+    const before = this.naive.orderCount;
+    const id = this.keelson.say(said);
+    this.naive.say(one);
+    if (this.naive.orderCount > before) this.orders.push(id);
+    return true;
+  }
+
+  compare(): void {
+    for (const token of this.tokens) {
+      const verdicts = {
+        fresh: this.keelson.check({ ...factsOf(token, this.keelson.nowUs), jti: 'new' }).revoked,
+        old: this.keelson.check(factsOf(token, 1)).revoked,
+      };
+      expect({ token: token.n, ...verdicts }).toEqual({ token: token.n, ...this.naive.verdict(token) });
+    }
+  }
+}
+
+const RUNS = Number(process.env['MODEL_RUNS'] ?? 200);
+const happenings = fc.array(fc.record({ one: ops, dies: fc.array(fc.nat(2), { maxLength: 2 }) }), {
+  maxLength: 30,
+  size: 'max',
+});
+
+async function run(list: Token[], happens: readonly { one: Op; dies: readonly number[] }[]): Promise<void> {
+  const both = new Both(list);
+  for (const { one, dies } of happens) {
+    if (!both.say(one)) continue;
+    for (const written of dies) await both.keelson.die(written);
+    await both.keelson.settle();
+    both.compare();
+  }
+  const folded = both.keelson.refold().table.head();
+  const { table } = both.keelson.state;
+  expect([folded.seq, formatHex(folded.chainHash), formatHex(folded.stateHash)]).toEqual([
+    table.seq,
+    formatHex(table.head().chainHash),
+    formatHex(table.head().stateHash),
+  ]);
+}
+
+describe('revocation against a naive world', { timeout: 300_000 }, () => {
+  it('says of every token, fresh or old, what a walk through everything says, after everything that happens', async () => {
+    const alive = happenings.map((all) => all.map(({ one }) => ({ one, dies: [] })));
+    await fc.assert(fc.asyncProperty(tokens, alive, run), { numRuns: RUNS });
+  });
+
+  it('says the same where processes die in the middle of what they write, and what they wrote lands late', async () => {
+    await fc.assert(fc.asyncProperty(tokens, happenings, run), { numRuns: RUNS });
+  });
+});

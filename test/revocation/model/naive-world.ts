@@ -1,0 +1,392 @@
+/**
+ * The same world as people tell it: things that hang on things, and orders that hold things. No keys, no indexes, no increments: whatever is
+ * asked is worked out from everything that was said, by looking through all of it until nothing new is found.
+ */
+
+/** A person by one of their names. */
+export interface Name {
+  readonly issuer: string;
+  readonly id: string;
+}
+
+export interface Token {
+  readonly n: number;
+  /** What a guard can see in it. */
+  readonly subject?: Name | undefined;
+  readonly agent?: string | undefined;
+  readonly client?: string | undefined;
+  readonly grant?: string | undefined;
+  readonly delegation?: string | undefined;
+  readonly session?: string | undefined;
+  readonly groups: readonly string[];
+  /** What only events say of it. */
+  readonly user?: Name | undefined;
+  /** The token it was exchanged for. */
+  readonly parent?: number | undefined;
+}
+
+export type Op =
+  | { op: 'link' | 'unlink'; source: string; person: Name; alias: Name }
+  | {
+      op: 'register' | 'approve';
+      agent: string;
+      owner?: Name;
+      mode?: 'block' | 'hold' | 'transfer';
+      successor?: Name;
+      client?: string;
+    }
+  | { op: 'grant'; grant: string; principal?: Name; agent?: string; session?: string }
+  | { op: 'delegate'; delegation: string; from?: Name; fromAgent?: string; toAgent?: string; parent?: string }
+  | { op: 'session'; session: string; user?: Name; agent?: string }
+  | { op: 'see'; token: number }
+  | { op: 'offboard'; source: string; principal: Name; scope?: 'source'; successor?: Name }
+  | { op: 'reinstate'; source: string; principal: Name }
+  | { op: 'join'; source: string; principal: Name }
+  | { op: 'move'; source: string; principal: Name; removed: string[]; added: string[] }
+  | { op: 'request'; principal?: Name; target?: Target; security: boolean }
+  | { op: 'lift'; nth: number };
+
+export interface Target {
+  readonly type: 'agent' | 'client' | 'grant' | 'session' | 'delegation' | 'tool';
+  readonly value: string;
+}
+
+export interface Policy {
+  owns: string[];
+  expects: string[];
+  groupless: string[];
+}
+
+export const nameOf = ({ issuer, id }: Name): string => `principal/${issuer}/${id}`;
+const memberOf = (person: string, group: string): string => `member/${person}/${group}`;
+
+interface Order {
+  readonly kind: 'leaver' | 'scope' | 'request' | 'mover';
+  readonly source: string;
+  readonly principal?: string;
+  readonly target?: string;
+  readonly security: boolean;
+  readonly groups: string[];
+  readonly successor?: string;
+  isOpen: boolean;
+  /** Things it holds, and whether only until there is a new owner. */
+  readonly held: Map<string, 'ends' | 'waits'>;
+  subjects: Set<string>;
+}
+
+interface Registered {
+  owner?: string;
+  mode?: 'block' | 'hold' | 'transfer';
+  successor?: string;
+}
+
+export class NaiveWorld {
+  #edges: { source: string; person: string; alias: string }[] = [];
+  readonly #registered = new Map<string, Registered>();
+  readonly #clientOf: { agent: string; client: string }[] = [];
+  /** parent → child: the child ends with the parent. */
+  readonly #hangs: { parent: string; child: string }[] = [];
+  readonly #seen = new Set<number>();
+  readonly #orders: Order[] = [];
+  readonly #candidates = new Map<string, string>();
+  readonly #newOwners = new Map<string, string>();
+  /** Everything that ever was held: what was issued before is refused for good. */
+  readonly #ever = new Set<string>();
+
+  constructor(
+    private readonly tokens: readonly Token[],
+    private readonly ownsOf: (source: string) => readonly string[],
+  ) {}
+
+  /** How many causes there are that a lift may name. */
+  get orderCount(): number {
+    return this.#orders.length;
+  }
+
+  say(op: Op): void {
+    const hang = (child: string, ...parents: (string | undefined)[]): void => {
+      for (const parent of parents) if (parent !== undefined) this.#hangs.push({ parent, child });
+    };
+    const thing = (kind: string, id: string | undefined): string | undefined =>
+      id === undefined ? undefined : `${kind}/${id}`;
+    const person = (name: Name | undefined): string | undefined => name && nameOf(name);
+    switch (op.op) {
+      case 'link':
+        this.#edges = this.#edges.filter((one) => one.source !== op.source || one.alias !== nameOf(op.alias));
+        this.#edges.push({ source: op.source, person: nameOf(op.person), alias: nameOf(op.alias) });
+        break;
+      case 'unlink': {
+        const others = this.humanOf(nameOf(op.person), nameOf(op.alias));
+        this.#edges = this.#edges.filter(
+          ({ person, alias }) =>
+            !(alias === nameOf(op.alias) && others.has(person)) && !(person === nameOf(op.alias) && others.has(alias)),
+        );
+        break;
+      }
+      case 'register':
+      case 'approve':
+        this.#register(op);
+        break;
+      case 'grant':
+        hang(`grant/${op.grant}`, person(op.principal), thing('agent', op.agent), thing('session', op.session));
+        break;
+      case 'delegate':
+        hang(
+          `delegation/${op.delegation}`,
+          ...[person(op.from), thing('agent', op.fromAgent), thing('agent', op.toAgent)],
+          op.parent === op.delegation ? undefined : thing('delegation', op.parent),
+        );
+        break;
+      case 'session':
+        hang(`session/${op.session}`, person(op.user), thing('agent', op.agent));
+        break;
+      case 'see':
+        this.#seen.add(op.token);
+        break;
+      case 'offboard':
+        this.#order({
+          kind: op.scope === 'source' ? 'scope' : 'leaver',
+          source: op.source,
+          principal: nameOf(op.principal),
+          ...(op.successor === undefined ? {} : { successor: nameOf(op.successor) }),
+        });
+        break;
+      case 'reinstate':
+        this.#giveBack(op.source, this.humanOf(nameOf(op.principal)));
+        break;
+      case 'join':
+        // Only somebody whom this source let go can come back.
+        if (this.#leaves(op.source).some(({ subjects }) => subjects.has(nameOf(op.principal)))) {
+          this.#giveBack(op.source, this.humanOf(nameOf(op.principal)));
+        }
+        break;
+      case 'move':
+        this.#move(op.source, nameOf(op.principal), op.removed, op.added);
+        break;
+      case 'request':
+        this.#order({
+          kind: 'request',
+          source: 'admin',
+          security: op.security,
+          ...(op.principal === undefined ? {} : { principal: nameOf(op.principal) }),
+          ...(op.target === undefined ? {} : { target: `${op.target.type}/${op.target.value}` }),
+        });
+        break;
+      case 'lift': {
+        const order = this.#orders[op.nth];
+        if (order?.isOpen === true) this.#lift(order);
+        break;
+      }
+    }
+    this.#settle();
+  }
+
+  /** What a guard is to say of another such token that is issued now, and of this one, from long ago. */
+  verdict(token: Token): { fresh: boolean; old: boolean } {
+    const visible = this.#visible(token);
+    const open = this.#orders.filter(({ isOpen }) => isOpen);
+    const others = visible.filter((thing) => thing !== `token/${token.n}`);
+    return {
+      fresh: others.some((thing) => open.some(({ held }) => held.has(thing))),
+      old: visible.some((thing) => this.#ever.has(thing)),
+    };
+  }
+
+  /** Everybody who is the same human, as if `without` did not exist. */
+  humanOf(person: string, without?: string): Set<string> {
+    const human = new Set([person]);
+    for (let size = 0; size < human.size;) {
+      size = human.size;
+      for (const { person, alias } of this.#edges) {
+        if (human.has(person) && alias !== without) human.add(alias);
+        if (human.has(alias) && person !== without) human.add(person);
+      }
+    }
+    return human;
+  }
+
+  #register({ op, agent, owner, mode, successor, client }: Extract<Op, { op: 'register' | 'approve' }>): void {
+    const name = `agent/${agent}`;
+    const before = this.#registered.get(name) ?? {};
+    this.#registered.set(name, {
+      ...before,
+      ...(owner === undefined ? {} : { owner: nameOf(owner) }),
+      ...(mode === undefined ? {} : { mode }),
+      ...(successor === undefined ? {} : { successor: nameOf(successor) }),
+    });
+    if (client !== undefined) this.#clientOf.push({ agent: name, client: `client/${client}` });
+    const waits = this.#orders.some(({ isOpen, held }) => isOpen && held.get(name) === 'waits');
+    if (!waits) return;
+    if (op === 'register' && owner !== undefined) this.#candidates.set(name, nameOf(owner));
+    const approved = owner === undefined ? this.#candidates.get(name) : nameOf(owner);
+    if (op === 'approve' && approved !== undefined) this.#newOwners.set(name, approved);
+  }
+
+  #order(more: Pick<Order, 'kind' | 'source'> & Partial<Order>): Order {
+    const order: Order = {
+      ...{ security: false, groups: [], isOpen: true, held: new Map() },
+      subjects: new Set(more.principal === undefined ? [] : [more.principal]),
+      ...more,
+    };
+    this.#orders.push(order);
+    return order;
+  }
+
+  /** What lets somebody go, whoever's word it is. */
+  #leaves(source?: string): Order[] {
+    return this.#orders.filter(
+      ({ isOpen, kind, principal, security, ...order }) =>
+        isOpen &&
+        (kind === 'leaver' || kind === 'scope' || (kind === 'request' && principal !== undefined)) &&
+        (source === undefined || (order.source === source && !security)),
+    );
+  }
+
+  #hasLeft = (person: string): boolean => {
+    const human = this.humanOf(person);
+    return this.#leaves().some(({ subjects }) => [...human].some((one) => subjects.has(one)));
+  };
+
+  #giveBack(source: string, human: Set<string>): void {
+    for (const order of this.#leaves(source)) if ([...order.subjects].some((one) => human.has(one))) this.#lift(order);
+  }
+
+  #lift(order: Order): void {
+    order.isOpen = false;
+    order.held.clear();
+  }
+
+  #move(source: string, principal: string, removed: string[], added: string[]): void {
+    const human = this.humanOf(principal);
+    for (const order of this.#orders) {
+      if (!order.isOpen || order.kind !== 'mover' || order.source !== source) continue;
+      if (![...order.subjects].some((one) => human.has(one))) continue;
+      const again = added.filter((group) => !removed.includes(group));
+      order.groups.splice(0, order.groups.length, ...order.groups.filter((group) => !again.includes(group)));
+      for (const one of human) for (const group of again) order.held.delete(memberOf(one, group));
+    }
+    const lost = removed.filter((group) => !added.includes(group));
+    if (lost.length > 0) this.#order({ kind: 'mover', source, principal, groups: lost });
+  }
+
+  /** Every order in force takes in what it has to hold now, and lets go what it holds wrongly. */
+  #settle(): void {
+    for (let again = true; again;) {
+      again = false;
+      for (const order of this.#orders) if (order.isOpen && this.#settleOne(order)) again = true;
+    }
+  }
+
+  #settleOne(order: Order): boolean {
+    const before = JSON.stringify([...order.held]);
+    const human = order.principal === undefined ? new Set<string>() : this.humanOf(order.principal);
+    const wanted = this.#wanted(order, human);
+    const gone = [...order.subjects].filter((one) => !human.has(one));
+    if (order.principal !== undefined) order.subjects = human;
+    for (const [thing, how] of wanted) if (!order.held.has(thing)) order.held.set(thing, how);
+    const lost = this.#lost(order, new Set(gone));
+    for (const [thing, how] of order.held) {
+      if (wanted.has(thing)) continue;
+      const owner = this.#newOwners.get(thing);
+      const isTakenOver = how === 'waits' && owner !== undefined && !human.has(owner) && !this.#hasLeft(owner);
+      if (lost.has(thing) || isTakenOver) order.held.delete(thing);
+    }
+    for (const thing of order.held.keys()) this.#ever.add(thing);
+    return before !== JSON.stringify([...order.held]);
+  }
+
+  #wanted(order: Order, human: Set<string>): Map<string, 'ends' | 'waits'> {
+    if (order.kind === 'mover') {
+      return new Map([...human].flatMap((one) => order.groups.map((group) => [memberOf(one, group), 'ends' as const])));
+    }
+    const owns = order.kind === 'scope' ? this.ownsOf(order.source) : undefined;
+    const wanted = new Map<string, 'ends' | 'waits'>();
+    if (order.target !== undefined) wanted.set(order.target, 'ends');
+    for (const one of human) if (owns === undefined || owns.includes(one.split('/')[1]!)) wanted.set(one, 'ends');
+    const owned = order.kind === 'scope' || order.principal === undefined ? [] : this.#ownedBy(human);
+    for (const agent of owned) {
+      const end = this.#endOf(agent, human, order.successor);
+      if (end !== undefined) wanted.set(agent, end);
+    }
+    const roots = new Set([
+      ...human,
+      ...[...wanted.keys()].filter((thing) => thing.startsWith('agent/')),
+      ...(order.target ? [order.target] : []),
+    ]);
+    // Of a source that owns only some issuers nothing ends that these did not give; nothing here has an issuer but persons.
+    if (owns !== undefined) return wanted;
+    const reach = this.#reachOf(roots);
+    for (const thing of reach) if (!roots.has(thing)) wanted.set(thing, 'ends');
+    for (const token of this.#tokensOf(reach)) {
+      if (!this.#visible(token).some((thing) => wanted.has(thing))) wanted.set(`token/${token.n}`, 'ends');
+    }
+    return wanted;
+  }
+
+  /** What belongs to names that turned out to be somebody else's. */
+  #lost(order: Order, gone: Set<string>): Set<string> {
+    const lost = new Set(gone);
+    for (const one of gone) for (const group of order.groups) lost.add(memberOf(one, group));
+    if (order.kind === 'mover' || gone.size === 0) return lost;
+    const owned = order.kind === 'scope' ? [] : this.#ownedBy(gone);
+    for (const agent of owned) lost.add(agent);
+    const ending = owned.filter((agent) => this.#endOf(agent, gone, order.successor) !== undefined);
+    const reach = this.#reachOf(new Set([...gone, ...ending]));
+    for (const thing of reach) lost.add(thing);
+    for (const token of this.#tokensOf(reach)) lost.add(`token/${token.n}`);
+    return lost;
+  }
+
+  #ownedBy(human: Set<string>): string[] {
+    return [...this.#registered]
+      .filter(([, { owner }]) => owner !== undefined && human.has(owner))
+      .map(([agent]) => agent);
+  }
+
+  #endOf(agent: string, human: Set<string>, named: string | undefined): 'ends' | 'waits' | undefined {
+    const { mode, successor } = this.#registered.get(agent)!;
+    if (mode === 'hold') return 'waits';
+    if (mode !== 'transfer') return 'ends';
+    const heir = named ?? successor;
+    return heir !== undefined && !human.has(heir) && !this.#hasLeft(heir) ? undefined : 'waits';
+  }
+
+  /** Everything that ends with the roots, themselves included, and clients that nobody else uses. */
+  #reachOf(roots: Set<string>): Set<string> {
+    const reach = new Set(roots);
+    for (let size = -1; size < reach.size;) {
+      size = reach.size;
+      for (const { parent, child } of this.#hangs) if (reach.has(parent)) reach.add(child);
+      for (const { client } of this.#clientOf) {
+        const users = this.#clientOf.filter((one) => one.client === client).map(({ agent }) => agent);
+        if (users.every((agent) => reach.has(agent))) reach.add(client);
+      }
+    }
+    return reach;
+  }
+
+  /** Tokens that end with what was reached: they name it, are of somebody in it alone, or were exchanged for one that does. */
+  #tokensOf(reach: Set<string>): Token[] {
+    const seen = this.tokens.filter(({ n }) => this.#seen.has(n));
+    const isForeign = ({ user }: Token): boolean => user !== undefined && !reach.has(nameOf(user));
+    const names = (token: Token): boolean => this.#visible(token).some((thing) => reach.has(thing));
+    const taken = new Set(
+      seen.filter((token) => names(token) || (token.user !== undefined && reach.has(nameOf(token.user)))),
+    );
+    for (let size = -1; size < taken.size;) {
+      size = taken.size;
+      for (const token of seen) if ([...taken].some(({ n }) => n === token.parent)) taken.add(token);
+    }
+    return [...taken].filter((token) => names(token) || !isForeign(token));
+  }
+
+  /** The things that a guard which is shown a token knows it to stem from. */
+  #visible({ n, subject, agent, client, grant, delegation, session, groups }: Token): string[] {
+    const things = [`token/${n}`];
+    if (subject !== undefined) things.push(nameOf(subject), ...groups.map((group) => memberOf(nameOf(subject), group)));
+    for (const [kind, id] of Object.entries({ agent, client, grant, delegation, session })) {
+      if (id !== undefined) things.push(`${kind}/${id}`);
+    }
+    return things;
+  }
+}

@@ -1,0 +1,214 @@
+/**
+ * Everything between an event and a verdict, in memory and without a clock: the real folds, graph, survey and `step`, over a ledger that is
+ * an array. What the processor writes counts only once it stands there.
+ */
+import { createHash } from 'node:crypto';
+import { pino } from 'pino';
+import { encodeRecordEntry } from '../../../src/core/entry.js';
+import type { JsonObject } from '../../../src/events/json.js';
+import { encodeRecord } from '../../../src/events/record.js';
+import { builtInSchemas } from '../../../src/events/registry.js';
+import { separate } from '../../../src/events/separate.js';
+import { EntryReader } from '../../../src/identity/entry-part.js';
+import { foldEntry } from '../../../src/identity/fold.js';
+import { Graph } from '../../../src/identity/graph.js';
+import { Identity } from '../../../src/identity/identity.js';
+import type { OwnEvent } from '../../../src/intake/encoder.js';
+import { nodeHasher as hasher } from '../../../src/platform/hasher.js';
+import { checkToken, type Verdict } from '../../../src/protocol/check.js';
+import { keysOfToken, type TokenFacts } from '../../../src/protocol/token-keys.js';
+import { foldEvent } from '../../../src/revocation/fold.js';
+import { LIFECYCLE, readLifecycle } from '../../../src/revocation/lifecycle.js';
+import { RevocationState } from '../../../src/revocation/state.js';
+import { step, type StepSettings } from '../../../src/revocation/step.js';
+import { Survey } from '../../../src/revocation/survey.js';
+import type { Person, Policy } from '../../../src/revocation/world.js';
+
+const schemas = builtInSchemas();
+const guardKey = Buffer.alloc(32, 3);
+const STAMP = Buffer.alloc(16);
+export const SETTINGS: StepSettings = { holdCount: 1000, holdShare: 1, holdUs: 900_000_000, tokenLifeUs: 1e15 };
+/** Enough rounds for whatever these tests make up; more is a processor that never rests. */
+const MAX_ROUNDS = 50;
+
+export interface Said {
+  readonly event: JsonObject;
+  readonly producer: string;
+}
+
+export class SmallKeelson {
+  /** Entries of lifecycle. */
+  readonly #lifecycle: Uint8Array[] = [];
+  readonly #persons = new Map<string, Person>();
+  readonly #written = new Map<string, string>();
+  readonly #reader = new EntryReader(schemas);
+  readonly #graph = new Graph();
+  #activity = 0;
+  #state = new RevocationState({ hasher, guardKey });
+  #survey = this.#newSurvey();
+  #term = 0n;
+  nowUs = 1_800_000_000_000_000;
+
+  constructor(private readonly policyOf: (producer: string) => Policy) {
+    this.takeOver();
+  }
+
+  get state(): RevocationState {
+    return this.#state;
+  }
+
+  get size(): number {
+    return this.#lifecycle.length;
+  }
+
+  /** Somebody says something; it is committed and folded. Answers its id. */
+  say({ event, producer }: Said): string {
+    this.nowUs += 1_000_000;
+    const isActivity = /^(token|session)\./.test(event.type as string);
+    const id = `${producer}/${this.#lifecycle.length}/${this.#activity}`;
+    const entry = this.#entryOf(event, id, producer, 'native');
+    if (isActivity) {
+      const { atUs, part } = this.#reader.read(entry);
+      foldEntry(this.#graph, part!, { log: 2, index: BigInt(this.#activity++), atUs });
+    } else this.#commit(entry);
+    return id;
+  }
+
+  /** Another process takes the next term and folds all there is; nothing else is left of the one before. */
+  takeOver(): void {
+    const state = new RevocationState({ hasher, guardKey });
+    this.#lifecycle.forEach((entry, index) => fold(state, index, entry));
+    this.#state = state;
+    this.#survey = this.#newSurvey();
+    this.#term = state.table.term + 1n;
+    this.write([
+      { type: 'revocation.term', id: `term/${this.#term}`, event: { term: Number(this.#term), holder: 'p' } },
+    ]);
+    // As the processor does when it begins.
+    for (const cause of state.causes.values())
+      if (cause.state === 'ordered') state.touched.set(cause.order, cause.index);
+  }
+
+  /** One look: what the processor would write now. */
+  async look(): Promise<OwnEvent[]> {
+    this.nowUs += 1000;
+    const { subjects, things } = await this.#survey.changed();
+    if (subjects === 'all') throw new Error('a mark that the graph does not know');
+    this.#state.touch(subjects);
+    this.#state.touchTargets(things);
+    const office = { state: this.#state, term: this.#term, nowUs: this.nowUs };
+    const looked = step(office, { kind: 'look' }, SETTINGS);
+    const state = this.#state;
+    const causes = looked.survey.map((order) => state.causes.get(order)!);
+    const worlds = await this.#survey.ask({ state, size: BigInt(this.#lifecycle.length) }, causes);
+    const decided = causes.length === 0 ? [] : step(office, { kind: 'surveyed', worlds }, SETTINGS).publish;
+    return [...decided, ...looked.publish];
+  }
+
+  /** The ledger takes records of Keelson's own; one whose name is there already is a repeat. */
+  write(events: readonly OwnEvent[]): void {
+    for (const { type, id, event } of events) {
+      const text = JSON.stringify([type, event]);
+      const before = this.#written.get(id);
+      if (before !== undefined && before !== text) throw new Error(`two records of one name: ${before} and ${text}`);
+      if (before !== undefined) continue;
+      this.#written.set(id, text);
+      const entry = this.#entryOf({ type, ...event }, id, 'keelson', 'internal');
+      this.#commit(entry);
+    }
+  }
+
+  /** Looks and writes until there is nothing left to do. */
+  async settle(): Promise<void> {
+    for (let round = 0; round < MAX_ROUNDS; round++) {
+      const events = await this.look();
+      this.write(events);
+      if (events.length === 0 && this.#state.touched.size === 0) return;
+    }
+    throw new Error(`the processor does not come to rest: ${JSON.stringify([...this.#state.touched])}`);
+  }
+
+  /**
+   * The process dies in the middle of a round: of what it was about to write, so much is committed before another one takes over, and the
+   * rest after.
+   */
+  async die(written: number): Promise<void> {
+    const events = await this.look();
+    this.write(events.slice(0, written));
+    this.takeOver();
+    this.write(events.slice(written));
+  }
+
+  check(facts: TokenFacts): Verdict {
+    return checkToken(this.#state.table, keysOfToken(hasher, guardKey, facts), facts.issuedAtUs, this.nowUs, 0);
+  }
+
+  /** The state that somebody folds who comes now. */
+  refold(): RevocationState {
+    const state = new RevocationState({ hasher, guardKey });
+    this.#lifecycle.forEach((entry, index) => fold(state, index, entry));
+    return state;
+  }
+
+  #newSurvey(): Survey {
+    const identity = new Identity({
+      graph: this.#graph,
+      positions: {
+        get: (path: string) => (path === LIFECYCLE ? BigInt(this.#lifecycle.length) : undefined),
+      } as ReadonlyMap<string, bigint>,
+      waitUntil: () => Promise.resolve(),
+      lastUse: () => Promise.resolve(null),
+    });
+    return new Survey({
+      identity,
+      identify: (pseudonyms) =>
+        Promise.resolve(
+          new Map(
+            pseudonyms.flatMap((bytes) => {
+              const name = Buffer.from(bytes).toString('hex');
+              const person = this.#persons.get(name);
+              return person === undefined ? [] : [[name, person] as const];
+            }),
+          ),
+        ),
+      policyOf: (producer) => Promise.resolve(this.policyOf(producer)),
+      logger: pino({ level: 'silent' }),
+    });
+  }
+
+  #commit(entry: Uint8Array): void {
+    const index = this.#lifecycle.push(entry) - 1;
+    const { atUs, part } = this.#reader.read(entry);
+    if (part !== undefined) foldEntry(this.#graph, part, { log: 1, index: BigInt(index), atUs });
+    fold(this.#state, index, entry);
+    this.#state.forgetChanges();
+  }
+
+  #entryOf(event: JsonObject, id: string, producer: string, protocol: string): Uint8Array {
+    const schema = schemas.forType(event.type as string);
+    const parts = separate({ timestamp: '2026-01-01T00:00:00Z', ...event }, schema);
+    const record = encodeRecord(schema, {
+      ...{ dedupe: STAMP, blind: STAMP, id, type: parts.type, occurredAtUs: parts.occurredAtUs, acceptedAtUs: 0n },
+      ...{ producer, producerVerified: true, source: '', protocol, epoch: null, sequence: null, assigned: [] },
+      persons: parts.persons.map(({ pointer, issuer, id }) => ({
+        pointer,
+        subject: this.#pseudonymOf(issuer ?? '', id),
+      })),
+      ...{ sealed: [], masked: [], originals: parts.originals, body: parts.body },
+    });
+    return encodeRecordEntry({ appendedAtUs: BigInt(this.nowUs), partition: 0, offset: 0n, place: 0 }, record);
+  }
+
+  #pseudonymOf(issuer: string, id: string): Buffer {
+    const pseudonym = createHash('sha256').update(`${issuer}\0${id}`).digest().subarray(0, 16);
+    this.#persons.set(pseudonym.toString('hex'), { issuer, id });
+    return pseudonym;
+  }
+}
+
+function fold(state: RevocationState, index: number, entry: Uint8Array): void {
+  const length = Buffer.alloc(2);
+  length.writeUInt16BE(entry.length);
+  const page = { firstIndex: BigInt(index), count: 1, entries: Buffer.concat([length, entry]) };
+  for (const event of readLifecycle(BigInt(index), [page], schemas)) foldEvent(state, event);
+}
