@@ -2,6 +2,7 @@
  * The processor: what to do next, given everything folded. Pure: the shell (processor.ts) folds, asks and writes; what it is told to
  * write counts only once it is folded again, so it may stop anywhere and somebody else goes on.
  */
+import { isObject } from '../events/json.js';
 import type { OwnEvent } from '../intake/encoder.js';
 import { isWaiting, type Cause } from './cause.js';
 import { decide } from './decide.js';
@@ -112,15 +113,28 @@ function choose(pending: readonly Cause[]): string[] {
 function decideAll(office: Office, worlds: ReadonlyMap<string, World>): OwnEvent[] {
   const { state } = office;
   const publish: OwnEvent[] = [];
+  const changed = new Set<unknown>();
   for (const [order, world] of worlds) {
     const cause = state.causes.get(order);
     if (cause === undefined || (!isWaiting(cause) && cause.state !== 'ordered')) continue;
     const decided = decide(office, cause, world);
+    // Two decisions of one round don't know of each other: an order that one lifts, the other would bring back.
+    const orders = decided.events.flatMap(ordersIn);
+    if (orders.some((one) => changed.has(one))) continue;
+    for (const one of orders) changed.add(one);
     publish.push(...decided.events);
     if (decided.isDone) state.touched.delete(order);
   }
   return publish;
 }
+
+/** The orders that a record changes: its own, and those whose keys it lifts. */
+const ordersIn = ({ event: { order, changes } }: OwnEvent): unknown[] => [
+  ...(order === undefined ? [] : [order]),
+  ...(Array.isArray(changes)
+    ? changes.flatMap((one) => (isObject(one) && one.order !== undefined ? [one.order] : []))
+    : []),
+];
 
 /** Whether a cause needs anybody to be asked. */
 export const needsSurvey = (cause: Cause): boolean => cause.principal !== undefined || cause.target !== undefined;

@@ -66,7 +66,9 @@ interface Order {
   readonly principal?: string;
   readonly target?: string;
   readonly security: boolean;
+  /** Of a mover: what it took, and what it gave. */
   readonly groups: string[];
+  readonly given: string[];
   readonly successor?: string;
   isOpen: boolean;
   /** Things it holds, and whether only until there is a new owner. */
@@ -224,7 +226,7 @@ export class NaiveWorld {
 
   #order(more: Pick<Order, 'kind' | 'source'> & Partial<Order>): Order {
     const order: Order = {
-      ...{ security: false, groups: [], isOpen: true, held: new Map() },
+      ...{ security: false, groups: [], given: [], isOpen: true, held: new Map() },
       subjects: new Set(more.principal === undefined ? [] : [more.principal]),
       ...more,
     };
@@ -257,16 +259,27 @@ export class NaiveWorld {
   }
 
   #move(source: string, principal: string, removed: string[], added: string[]): void {
+    const given = added.filter((group) => !removed.includes(group));
+    const groups = removed.filter((group) => !added.includes(group));
+    const movers = this.#orders.filter((order) => order.kind === 'mover' && order.source === source);
+    const wasLost = movers.some(
+      (one) => one.subjects.has(principal) && one.groups.some((group) => given.includes(group)),
+    );
+    if (groups.length === 0 && !wasLost) return;
     const human = this.humanOf(principal);
-    for (const order of this.#orders) {
-      if (!order.isOpen || order.kind !== 'mover' || order.source !== source) continue;
-      if (![...order.subjects].some((one) => human.has(one))) continue;
-      const again = added.filter((group) => !removed.includes(group));
-      order.groups.splice(0, order.groups.length, ...order.groups.filter((group) => !again.includes(group)));
-      for (const one of human) for (const group of again) order.held.delete(memberOf(one, group));
+    for (const { isOpen, subjects, held } of movers) {
+      if (!isOpen || ![...subjects].some((one) => human.has(one))) continue;
+      for (const one of human) for (const group of given) held.delete(memberOf(one, group));
     }
-    const lost = removed.filter((group) => !added.includes(group));
-    if (lost.length > 0) this.#order({ kind: 'mover', source, principal, groups: lost });
+    this.#order({ kind: 'mover', source, principal, groups, given });
+  }
+
+  /** What a mover took and the same source did not give the same person again since. */
+  #stillLost(order: Order, human: Set<string>): string[] {
+    const later = this.#orders.slice(this.#orders.indexOf(order) + 1).filter(({ isOpen, kind, source, subjects }) => {
+      return isOpen && kind === 'mover' && source === order.source && [...subjects].some((one) => human.has(one));
+    });
+    return order.groups.filter((group) => !later.some(({ given }) => given.includes(group)));
   }
 
   /** Every order in force takes in what it has to hold now, and lets go what it holds wrongly. */
@@ -297,7 +310,8 @@ export class NaiveWorld {
 
   #wanted(order: Order, human: Set<string>): Map<string, 'ends' | 'waits'> {
     if (order.kind === 'mover') {
-      return new Map([...human].flatMap((one) => order.groups.map((group) => [memberOf(one, group), 'ends' as const])));
+      const groups = this.#stillLost(order, human);
+      return new Map([...human].flatMap((one) => groups.map((group) => [memberOf(one, group), 'ends' as const])));
     }
     const owns = order.kind === 'scope' ? this.ownsOf(order.source) : undefined;
     const wanted = new Map<string, 'ends' | 'waits'>();
