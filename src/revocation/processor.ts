@@ -147,7 +147,7 @@ export class Processor {
     while (follower.state.table.term < term && !ends.aborted) {
       await this.#publish([{ type: 'revocation.term', id: `revocation.term/${term}`, event }]);
     }
-    follower.state.touchLeavers();
+    follower.state.touchAll();
   }
 
   /** One look at everything. Answers when to look again at the latest, and what is to be written. */
