@@ -50,11 +50,11 @@ describe('a decision on its own', () => {
   it('needs no more than a timestamp and a decision', async () => {
     const event = '{"timestamp":"2024-01-20T10:30:00.123456789+02:00","decision":"deny","n":12345678901234567890.10}';
     const { body } = await admin.post<{ items: { id: string }[] }>('/v1/decisions', event, { prefer: 'wait=20' });
-    const hits = await admin.get<string>(`/v1/search?event=${body.items[0]!.id}`);
-    expect(hits.status).toBe(200);
-    const text = await fetch(`${server.url}/v1/search?event=${body.items[0]!.id}`, {
+    const response = await fetch(`${server.url}/v1/search?event=${body.items[0]!.id}&order=asc&waitMs=20000`, {
       headers: { authorization: `Bearer ${admin.token}` },
-    }).then((response) => response.text());
+    });
+    expect(response.status).toBe(200);
+    const text = await response.text();
     expect(text).toContain('12345678901234567890.10');
     expect(text).toContain('"2024-01-20T10:30:00.123456789+02:00"');
   });
