@@ -5,6 +5,7 @@
  *
  *     npm run bench:ledger -- [--events 1000000] [--rounds 3] [--logs postgres,kafka] [--races provable,searchable]
  */
+import { growHeap } from '../src/platform/heap.js';
 import { BaselineRows, createBaselineTables } from './support/baseline.js';
 import { startCluster, type BenchCluster, type BenchDatabase } from './support/cluster.js';
 import { openKafkaLog, openPostgresLog, openRunner, type BenchEventLog } from './support/ledger-run.js';
@@ -17,6 +18,7 @@ const OPENING_ENTRIES = 4;
 const RACES = ['provable', 'searchable'] as const;
 type Race = (typeof RACES)[number];
 
+growHeap(); // as the service does
 const { events, rounds, logs, races } = readOptions({ events: 1_000_000, rounds: 3, races: RACES });
 const cluster = await startCluster();
 const eventLogs = new Map<string, BenchEventLog>();

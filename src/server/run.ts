@@ -1,4 +1,5 @@
 import { readConfig } from '../config.js';
+import { growHeap } from '../platform/heap.js';
 import { createLogger, type Logger } from '../platform/logger.js';
 import { createServer, type Running, type Server } from '../server.js';
 
@@ -18,6 +19,7 @@ export async function runServer(
   environment: Readonly<Record<string, string | undefined>> = process.env,
   out: NodeJS.WritableStream = process.stdout,
 ): Promise<never> {
+  growHeap();
   const config = readConfig(environment);
   const logger = createLogger(config);
   const server = createServer(config, { logger });
