@@ -82,7 +82,7 @@ export const ProducerConfig = Type.Object(
       Type.Array(Type.String({ ...Issuer }), {
         maxItems: 100,
         description:
-          'Issuers whose persons it may link, offboard, name as owners or have revoked. Absent: its `issuer`; those of its `scim` always. ' +
+          'Issuers, beside its `issuer` and those of its `scim`, whose persons it may link, offboard, name as owners or have revoked. ' +
           'Callers with the scope `admin` may for all',
       }),
     ),
@@ -109,7 +109,7 @@ export const scimIssuer = (producer: string): string => `urn:keelson:scim:${prod
 
 /** Issuers for whose persons a producer speaks; '' for persons whom no issuer names. */
 export function ownedIssuers({ id, config }: Producer): Set<string> {
-  const owned = new Set(config.owns ?? [config.issuer ?? '']);
+  const owned = new Set([config.issuer ?? '', ...(config.owns ?? [])]);
   if (config.scim === undefined) return owned;
   owned.add(scimIssuer(id));
   const issuer = config.scim.issuer ?? config.issuer ?? '';

@@ -45,6 +45,8 @@ async function callTools(server: ServerProcess, admin: Api, opa: string, folder:
 }
 
 async function tellTheWeek(server: ServerProcess, admin: Api, folder: string): Promise<void> {
+  const owns = ['https://login.company.com/oidc'];
+  expect((await admin.send('PUT', '/v1/producers/hr', { owns })).status).toBe(200);
   const env = await tokenEnv(server, admin, folder, 'hr', 'publish:lifecycle');
   for (const repeat of [false, true]) {
     const { code, stdout, stderr } = await runNode(['examples/hr/run.mjs', '--json'], { env });

@@ -38,7 +38,7 @@ test.each([
   ['a person named without an issuer', 'plain', { type: 'principal.offboarded', principal: 'mia' }, 'taken'],
   ['another issuer', 'plain', { type: 'principal.offboarded', principal: IDP }, 'forbidden /principal'],
   ['what `owns` says', 'owner', { type: 'principal.offboarded', principal: IDP }, 'taken'],
-  ['`owns` without its issuer', 'owner', { type: 'principal.offboarded', principal: HR }, 'forbidden /principal'],
+  ['its issuer beside them', 'owner', { type: 'principal.offboarded', principal: HR }, 'taken'],
   ['a foreign alias', 'plain', { type: 'principal.linked', principal: HR, aliases: [HR, IDP] }, 'forbidden /aliases/1'],
   ['a foreign owner', 'plain', { type: 'agent.registered', agent: 'a', owner: IDP }, 'forbidden /owner'],
   ['a foreign actor', 'plain', { type: 'agent.registered', agent: 'a', owner: HR, actor: IDP }, 'taken'],
