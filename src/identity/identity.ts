@@ -14,17 +14,6 @@ export interface Human {
   readonly subjects: readonly string[];
   /** Issuers at which they have no account, as far as some source knows. */
   readonly absentIssuers: readonly string[];
-  /** What says that these are one. */
-  readonly links: readonly LinkView[];
-}
-
-/** One source's word that two pseudonyms are one human. */
-export interface LinkView {
-  readonly source: string;
-  readonly alias: string;
-  readonly principal: string;
-  /** The entry of lifecycle that says it. */
-  readonly index: bigint;
 }
 
 /** Where a closure begins: persons, or one thing. */
@@ -34,6 +23,7 @@ export type Origin =
 export type OriginType =
   'agent' | 'client' | 'token' | 'grant' | 'session' | 'delegation' | 'tool' | 'environment' | 'group';
 
+/** Everything that goes back to an origin. */
 export interface Descendants {
   readonly grants: readonly Named[];
   readonly sessions: readonly Named[];
@@ -44,15 +34,14 @@ export interface Descendants {
   readonly clients: readonly Named[];
   /**
    * Living tokens that do not name an origin: they name one of the above, or nothing of it at all. Tokens that do name an origin stop
-   * with its key, and are only counted.
+   * with its key.
    */
   readonly tokens: readonly SeenToken[];
-  /** All living tokens that end with the origin, those included. */
-  readonly tokenCount: number;
   /** Living tokens that served these persons, or were used under one of the above, and go on for others: they name nothing of it. */
   readonly sharedCount: number;
 }
 
+/** What an origin reaches, for people: counts and names. */
 export interface Reach {
   readonly agents: readonly string[];
   readonly tools: readonly string[];
@@ -66,6 +55,7 @@ export interface Reach {
   readonly lastUsedAtUs: bigint | null;
 }
 
+/** To whom and to what something was attached. */
 export interface Changed {
   readonly mark: string;
   readonly subjects: readonly string[] | 'all';
@@ -121,18 +111,11 @@ export class Identity {
     const graph = this.#graph();
     const { links, nodes } = graph;
     const person = find(graph, 'principal', '', subject);
-    if (person < 0) return { subjects: [subject], absentIssuers: [], links: [] };
+    if (person < 0) return { subjects: [subject], absentIssuers: [] };
     const human = links.humanOf(person);
-    const seen = new Set(human.flatMap((one) => links.linksOf(one)));
     return {
       subjects: human.map((one) => nodes.id(one)),
       absentIssuers: [...new Set(human.flatMap((one) => [...links.absentOf(one)]))].sort(),
-      links: [...seen].map(({ source, alias, principal, index }) => ({
-        source,
-        alias: nodes.id(alias),
-        principal: nodes.id(principal),
-        index,
-      })),
     };
   }
 
@@ -160,15 +143,13 @@ export class Identity {
       closure.nodes
         .filter((node) => !isRoot.has(node) && graph.nodes.kind(node) === kind)
         .map((node) => viewName(graph, node));
-    const tokens = [...closure.named, ...closure.unnamed];
     return {
       grants: below('grant'),
       sessions: below('session'),
       delegations: below('delegation').map(({ id }) => id),
       agents: below('agent').map(({ id }) => id),
       clients: below('client'),
-      tokens: tokens.map((token) => viewToken(graph, token)),
-      tokenCount: closure.rooted.length + tokens.length,
+      tokens: [...closure.named, ...closure.unnamed].map((token) => viewToken(graph, token)),
       sharedCount: countShared(graph, roots, closure, nowUs),
     };
   }

@@ -62,11 +62,6 @@ export class Links {
     return [...this.#connected(person)];
   }
 
-  /** The links that name a person, oldest first. */
-  linksOf(person: number): Link[] {
-    return [...(this.#of.get(person) ?? [])].sort((a, b) => (a.index < b.index ? -1 : a.index > b.index ? 1 : 0));
-  }
-
   absentOf(person: number): ReadonlySet<string> {
     return this.#absent.get(person) ?? NONE;
   }

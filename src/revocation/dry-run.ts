@@ -2,7 +2,8 @@
 import { encodeUtf8, formatHex } from '../core/bytes.js';
 import type { Cause, Incomplete } from './cause.js';
 import type { Follower } from './follower.js';
-import type { IdentityPort, Origin, Reach } from './identity-port.js';
+import type { Origin, Reach } from '../identity/identity.js';
+import type { IdentityPort } from './identity-port.js';
 import type { KeyCount } from './causes.js';
 import { wantedKeys, type Wanted } from './order-keys.js';
 import type { KeyMaterial } from './state.js';

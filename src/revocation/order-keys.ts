@@ -3,7 +3,7 @@ import { formatHex } from '../core/bytes.js';
 import { deriveKey, type KeyType } from '../protocol/keys.js';
 import { keysOfToken } from '../protocol/token-keys.js';
 import type { Cause, Incomplete, OrderKey, OrderKeyType } from './cause.js';
-import type { Owned, SeenToken } from './identity-port.js';
+import type { Owned, SeenToken } from '../identity/views.js';
 import type { KeyMaterial } from './state.js';
 import type { Belongings, World } from './world.js';
 
@@ -158,13 +158,16 @@ function addNamed(keys: Keys, { descendants }: Belongings, wants: (issuer: strin
 function addDescendants(keys: Keys, material: KeyMaterial, cause: Cause, world: World, incomplete: Incomplete[]): void {
   const owns = (issuer: string): boolean => cause.kind !== 'scope_loss' || world.policy.owns.includes(issuer);
   addNamed(keys, world, owns);
-  let unnamed = 0;
   for (const token of world.descendants.tokens) {
     if (!owns(token.issuer) || isCovered(keys, material, token, world)) continue;
-    if (!addToken(keys, token)) unnamed++;
+    addToken(keys, token);
   }
-  if (unnamed > 0) incomplete.push({ reason: 'unnamed_tokens', count: unnamed });
+  // Not how many: that changes all the time, and each change would be an entry.
+  if (isWholePerson(cause) && world.descendants.sharedCount > 0) incomplete.push({ reason: 'unnamed_tokens' });
 }
+
+/** Whether a person leaves altogether: what somebody else uses, too, goes on, and may still serve them. */
+const isWholePerson = ({ principal, kind }: Cause): boolean => principal !== undefined && kind !== 'scope_loss';
 
 /** Whether a guard that is shown the token derives a key that is there already. */
 function isCovered({ keys }: Keys, { hasher, guardKey }: KeyMaterial, token: SeenToken, world: World): boolean {
@@ -183,8 +186,7 @@ function isCovered({ keys }: Keys, { hasher, guardKey }: KeyMaterial, token: See
 }
 
 /** False where nobody knows how to name the token. */
-function addToken(keys: Keys, { issuer, jti, digest }: SeenToken): boolean {
+function addToken(keys: Keys, { issuer, jti, digest }: SeenToken): void {
   if (jti !== null) keys.add('token', issuer, [jti]);
   else if (digest !== null) keys.add('token', '', [digest.toLowerCase()]);
-  return jti !== null || digest !== null;
 }

@@ -6,7 +6,7 @@ import type { Hasher } from '../core/hasher.js';
 import { deriveCanaryKey } from '../protocol/keys.js';
 import { RevocationTable } from '../protocol/revocation-table.js';
 import { isLeave, isWaiting, type Burst, type Cause, type OrderKey } from './cause.js';
-import type { Thing } from './identity-port.js';
+import type { Thing } from '../identity/identity.js';
 import { orderName } from './names.js';
 
 /** What names and keys are made with. */

@@ -1,5 +1,6 @@
 /** What is known of those whom a cause is about, at the moment of deciding: handed to `step`, which asks nobody itself. */
-import type { Descendants, Human, Owned } from './identity-port.js';
+import type { Descendants, Human } from '../identity/identity.js';
+import type { Owned } from '../identity/views.js';
 
 export interface Person {
   readonly issuer: string;
@@ -40,6 +41,7 @@ export const NO_DESCENDANTS: Descendants = {
   agents: [],
   clients: [],
   tokens: [],
+  sharedCount: 0,
 };
 
 /** Where nothing has to be asked: a cause that names its orders. */

@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest';
 import type { JsonObject } from '../../src/events/index.js';
-import type { SeenToken } from '../../src/revocation/identity-port.js';
+import type { SeenToken } from '../../src/identity/views.js';
 import { IDP, Simulation, typesOf } from './simulation.js';
 
 const MAIL = 'https://mail.example';
@@ -116,18 +116,18 @@ describe('a leaver', () => {
     expect(sim.isRevoked({ jti: 'known-later' })).toBe(true);
   });
 
-  it('is incomplete where an expected issuer knows neither an account nor that there is none', async () => {
+  it('is incomplete where an expected issuer knows neither an account nor that there is none, and where tokens serve others, too', async () => {
     const sim = new Simulation();
     const anna = sim.person('anna');
     sim.policies.set('hr', { owns: [IDP], expects: [IDP, MAIL, 'https://vpn.example'], groupless: [] });
     sim.graph.absent.set(anna, ['https://vpn.example']);
-    sim.graph.below.set(anna, { tokens: [token({})] });
+    sim.graph.below.set(anna, { sharedCount: 2 });
     const cause = sim.say('hr', offboard(anna));
     await sim.settle();
-    expect(cause.incomplete).toEqual([
-      { reason: 'no_alias', issuer: MAIL },
-      { reason: 'unnamed_tokens', count: 1 },
-    ]);
+    expect(cause.incomplete).toEqual([{ reason: 'no_alias', issuer: MAIL }, { reason: 'unnamed_tokens' }]);
+    sim.graph.below.set(anna, { sharedCount: 3 });
+    sim.state.touchAll();
+    expect(await sim.decide()).toEqual([]); // one more of them is no news
   });
 
   it('of one source loses only what that source gave', async () => {

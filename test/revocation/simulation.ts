@@ -14,7 +14,9 @@ import { checkToken, type Verdict } from '../../src/protocol/check.js';
 import { keysOfToken, type TokenFacts } from '../../src/protocol/token-keys.js';
 import type { Cause } from '../../src/revocation/cause.js';
 import { foldEvent } from '../../src/revocation/fold.js';
-import type { Descendants, Human, IdentityPort, Origin, Owned } from '../../src/revocation/identity-port.js';
+import type { Descendants, Human, Origin } from '../../src/identity/identity.js';
+import type { Owned } from '../../src/identity/views.js';
+import type { IdentityPort } from '../../src/revocation/identity-port.js';
 import { readLifecycle } from '../../src/revocation/lifecycle.js';
 import { RevocationState, type KeyMaterial } from '../../src/revocation/state.js';
 import { step, type Input, type StepSettings } from '../../src/revocation/step.js';
@@ -60,6 +62,7 @@ export class Graph implements IdentityPort {
       agents: all.flatMap(({ agents }) => agents),
       clients: all.flatMap(({ clients }) => clients),
       tokens: all.flatMap(({ tokens }) => tokens),
+      sharedCount: all.reduce((sum, { sharedCount }) => sum + sharedCount, 0),
     };
   }
   reachOf = (): never => {
