@@ -45,6 +45,7 @@ export type ErrorCode =
   // formats and proofs
   | 'malformed_entry'
   | 'malformed_part'
+  | 'malformed_message'
   | 'malformed_snapshot'
   | 'malformed_pack'
   | 'malformed_record'
@@ -57,6 +58,8 @@ export type ErrorCode =
   | 'unknown_signer'
   | 'bad_signature'
   | 'bad_proof'
+  | 'gap'
+  | 'fork'
   | 'out_of_range'
   // state
   | 'event_log_unavailable'

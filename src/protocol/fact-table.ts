@@ -9,7 +9,7 @@
  * with a fact's bytes as in fact.ts; a forgotten key is a fact without flags, which the state hash leaves out.
  */
 import type { Hasher } from '../core/hasher.js';
-import { BLOCKED, FACT_BYTES, HAS_CUTOFF, writeFact, type Fact } from './fact.js';
+import { BLOCKED, FACT_BYTES, flagsOf, HAS_CUTOFF, IS_STALENESS, writeFact, type Fact } from './fact.js';
 import { KEY_BYTES } from './keys.js';
 import { KEY_WORDS, KeyMap } from './key-map.js';
 import { StateHash } from './state-hash.js';
@@ -41,8 +41,9 @@ export interface FactSource {
 
 /** The owner's words of a slot. The first: flags, and above them what of seq exceeds 32 bits. */
 const STATUS = KEY_WORDS;
-const CUTOFF_HIGH = KEY_WORDS + 1;
-const CUTOFF_LOW = KEY_WORDS + 2;
+const FLAG_BITS = 3;
+const VALUE_HIGH = KEY_WORDS + 1;
+const VALUE_LOW = KEY_WORDS + 2;
 const SEQ_LOW = KEY_WORDS + 3;
 const PAYLOAD_WORDS = 4;
 const TWO_32 = 0x1_0000_0000;
@@ -74,9 +75,10 @@ export class FactTable implements FactSource {
     const table = new FactTable(hasher, expected);
     table.#seq = head.seq;
     table.#link.set(head.chainHash);
-    for (const { key, blocked, cutoffUs } of facts) {
-      writeFact(table.#fact, 0, key, 0, blocked, cutoffUs);
-      table.#store(-1, key, 0, blocked, cutoffUs);
+    for (const fact of facts) {
+      const [flags, valueUs] = [flagsOf(fact), valueOf(fact)];
+      writeFact(table.#fact, 0, fact.key, 0, flags, valueUs);
+      table.#store(-1, fact.key, 0, flags, valueUs);
     }
     return table;
   }
@@ -109,14 +111,17 @@ export class FactTable implements FactSource {
   }
 
   cutoffUs(slot: number): number {
-    const words = this.#map.words;
-    if ((words[slot + STATUS]! & HAS_CUTOFF) === 0) return -Infinity;
-    return words[slot + CUTOFF_HIGH]! * TWO_32 + (words[slot + CUTOFF_LOW]! >>> 0);
+    return (this.#map.words[slot + STATUS]! & HAS_CUTOFF) === 0 ? -Infinity : this.#valueUs(slot);
+  }
+
+  /** How stale a table may be, microseconds; undefined: the key is of another type. */
+  stalenessUs(slot: number): number | undefined {
+    return (this.#map.words[slot + STATUS]! & IS_STALENESS) === 0 ? undefined : this.#valueUs(slot);
   }
 
   seqAt(slot: number): number {
     const words = this.#map.words;
-    return (words[slot + STATUS]! >>> 2) * TWO_32 + (words[slot + SEQ_LOW]! >>> 0);
+    return (words[slot + STATUS]! >>> FLAG_BITS) * TWO_32 + (words[slot + SEQ_LOW]! >>> 0);
   }
 
   /** All facts, in ascending order of their keys. The table must not change meanwhile. */
@@ -125,7 +130,9 @@ export class FactTable implements FactSource {
       const key = new Uint8Array(KEY_BYTES);
       this.#map.readKey(slot, key, 0);
       const cutoffUs = this.cutoffUs(slot);
-      yield { key, blocked: this.isBlocked(slot), cutoffUs: cutoffUs === -Infinity ? undefined : cutoffUs };
+      const stalenessUs = this.stalenessUs(slot);
+      const fact = { key, blocked: this.isBlocked(slot), cutoffUs: cutoffUs === -Infinity ? undefined : cutoffUs };
+      yield stalenessUs === undefined ? fact : { ...fact, stalenessUs };
     }
   }
 
@@ -136,36 +143,50 @@ export class FactTable implements FactSource {
    *   for nothing.
    */
   put(key: Uint8Array, keyAt: number, blocked: boolean, cutoffUs: number | undefined): Uint8Array | undefined {
+    const flags = (blocked ? BLOCKED : 0) | (cutoffUs === undefined ? 0 : HAS_CUTOFF);
+    return this.#put(key, keyAt, flags, cutoffUs ?? 0);
+  }
+
+  /** Takes a fact over as it is. @returns as `put`. */
+  putFact(fact: Fact): Uint8Array | undefined {
+    return this.#put(fact.key, 0, flagsOf(fact), valueOf(fact));
+  }
+
+  #put(key: Uint8Array, keyAt: number, flags: number, valueUs: number): Uint8Array | undefined {
     const slot = this.#map.find(key, keyAt);
-    const wasBlocked = slot >= 0 && this.isBlocked(slot);
-    const oldCutoffUs = slot < 0 ? -Infinity : this.cutoffUs(slot);
-    if (wasBlocked === blocked && oldCutoffUs === (cutoffUs ?? -Infinity)) return undefined;
+    const oldFlags = slot < 0 ? 0 : this.#map.words[slot + STATUS]! & ((1 << FLAG_BITS) - 1);
+    const oldValueUs = slot < 0 ? 0 : this.#valueUs(slot);
+    if (oldFlags === flags && oldValueUs === valueUs) return undefined;
     if (slot >= 0) {
-      writeFact(this.#fact, 0, key, keyAt, wasBlocked, oldCutoffUs === -Infinity ? undefined : oldCutoffUs);
+      writeFact(this.#fact, 0, key, keyAt, oldFlags, oldValueUs);
       this.#state.subtract(this.#digestFact());
     }
-    writeFact(this.#fact, 0, key, keyAt, blocked, cutoffUs);
+    writeFact(this.#fact, 0, key, keyAt, flags, valueUs);
     this.#seq++;
     this.#hasher.sha256(this.#link, this.#link, 0);
-    this.#store(slot, key, keyAt, blocked, cutoffUs);
+    this.#store(slot, key, keyAt, flags, valueUs);
     return this.#fact;
   }
 
-  #store(slot: number, key: Uint8Array, keyAt: number, blocked: boolean, cutoffUs: number | undefined): void {
-    if (!blocked && cutoffUs === undefined) {
+  #store(slot: number, key: Uint8Array, keyAt: number, flags: number, valueUs: number): void {
+    if (flags === 0) {
       this.#map.remove(slot);
       return;
     }
     this.#state.add(this.#digestFact());
-    const seqHigh = Math.floor(this.#seq / TWO_32);
-    const status = (blocked ? BLOCKED : 0) | (cutoffUs === undefined ? 0 : HAS_CUTOFF) | (seqHigh << 2);
+    const status = flags | (Math.floor(this.#seq / TWO_32) << FLAG_BITS);
     const at = slot >= 0 ? slot : this.#map.insert(key, keyAt, status);
     const words = this.#map.words;
-    const high = Math.floor((cutoffUs ?? 0) / TWO_32);
+    const high = Math.floor(valueUs / TWO_32);
     words[at + STATUS] = status;
-    words[at + CUTOFF_HIGH] = high;
-    words[at + CUTOFF_LOW] = (cutoffUs ?? 0) - high * TWO_32;
+    words[at + VALUE_HIGH] = high;
+    words[at + VALUE_LOW] = valueUs - high * TWO_32;
     words[at + SEQ_LOW] = this.#seq;
+  }
+
+  #valueUs(slot: number): number {
+    const words = this.#map.words;
+    return words[slot + VALUE_HIGH]! * TWO_32 + (words[slot + VALUE_LOW]! >>> 0);
   }
 
   /** SHA-256 of the fact in `#fact`. */
@@ -174,3 +195,5 @@ export class FactTable implements FactSource {
     return this.#digest;
   }
 }
+
+const valueOf = ({ cutoffUs, stalenessUs }: Fact): number => stalenessUs ?? cutoffUs ?? 0;

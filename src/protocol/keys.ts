@@ -24,6 +24,8 @@ export type KeyType =
   | 'environment'
   /** What a person holds as a member of a group; values: the person's id at the issuer, the group. */
   | 'membership'
+  /** How stale a table may be where a tool is called; value: the tool. Of no token. */
+  | 'staleness'
   /** The one key that every part moves, so that a guard can prove that it refuses. */
   | 'canary';
 

@@ -2,12 +2,17 @@
  * A fact table as bytes, to be kept or sent:
  *
  *     "KRT1" ‖ seq uint64 ‖ h(seq) 32 ‖ state hash 32 ‖ count uint64 ‖ facts, 25 bytes each, in strictly ascending order of keys
+ *
+ * A signed one has "KRS1" and a signed head before it.
  */
 import { equalBytes } from '../core/bytes.js';
 import { KeelsonError } from '../core/error.js';
 import type { Hasher } from '../core/hasher.js';
-import { FACT_BYTES, parseFact, writeFact, type Fact } from './fact.js';
+import { FACT_BYTES, flagsOf, parseFact, writeFact, type Fact } from './fact.js';
 import { FactTable } from './fact-table.js';
+import { equalHeads, HEAD_BYTES, openHead, type FeedHead } from './head.js';
+import type { Realm } from './signed.js';
+import { WireReader } from './wire.js';
 
 const MAGIC = 0x4b525431;
 const HEADER_BYTES = 84;
@@ -23,8 +28,8 @@ export function encodeSnapshot(table: FactTable): Uint8Array {
   bytes.set(stateHash, 44);
   view.setBigUint64(76, BigInt(table.size));
   let at = HEADER_BYTES;
-  for (const { key, blocked, cutoffUs } of table.facts()) {
-    writeFact(bytes, at, key, 0, blocked, cutoffUs);
+  for (const fact of table.facts()) {
+    writeFact(bytes, at, fact.key, 0, flagsOf(fact), fact.stalenessUs ?? fact.cutoffUs ?? 0);
     at += FACT_BYTES;
   }
   return bytes;
@@ -48,11 +53,38 @@ export function decodeSnapshot(hasher: Hasher, bytes: Uint8Array): FactTable {
   return table;
 }
 
+const SIGNED_MAGIC = 'KRS1';
+
+/** The first bytes of a signed snapshot, `"KRS1" ‖ signed head`; what `encodeSnapshot` gives follows. */
+export function encodeSnapshotHead(signedHead: Uint8Array): Uint8Array {
+  const bytes = new Uint8Array(4 + HEAD_BYTES);
+  for (let i = 0; i < 4; i++) bytes[i] = SIGNED_MAGIC.charCodeAt(i);
+  bytes.set(signedHead, 4);
+  return bytes;
+}
+
+/**
+ * The table in a signed snapshot, and its head.
+ * @throws KeelsonError `malformed_message`, `bad_signature`, `malformed_snapshot`
+ */
+export function openSnapshot(
+  hasher: Hasher,
+  realm: Realm,
+  publicKeys: readonly Uint8Array[],
+  bytes: Uint8Array,
+): { readonly table: FactTable; readonly head: FeedHead } {
+  const reader = new WireReader(bytes, SIGNED_MAGIC);
+  const head = openHead(realm, publicKeys, reader.bytes(HEAD_BYTES));
+  const table = decodeSnapshot(hasher, bytes.subarray(reader.at));
+  if (!equalHeads(table.head(), head)) malformed('of another head');
+  return { table, head };
+}
+
 function* readFacts(bytes: Uint8Array): Generator<Fact> {
   let before: Uint8Array | undefined;
   for (let at = HEADER_BYTES; at < bytes.length; at += FACT_BYTES) {
     const fact = parseFact(bytes, at);
-    if (fact === undefined || (!fact.blocked && fact.cutoffUs === undefined)) malformed('something that is no fact');
+    if (fact === undefined || flagsOf(fact) === 0) malformed('something that is no fact');
     if (before !== undefined && !isAscending(before, fact.key)) malformed('keys out of order');
     before = fact.key;
     yield fact;

@@ -3,7 +3,7 @@ import { describe, expect, it } from 'vitest';
 import { formatHex } from '../../src/core/bytes.js';
 import { portableHasher } from '../../src/core/portable.js';
 import { nodeHasher as hasher } from '../../src/platform/hasher.js';
-import { parseFact, writeFact } from '../../src/protocol/fact.js';
+import { flagsOf, parseFact, writeFact } from '../../src/protocol/fact.js';
 import { FactTable } from '../../src/protocol/fact-table.js';
 import { decodeSnapshot, encodeSnapshot } from '../../src/protocol/snapshot.js';
 
@@ -83,7 +83,7 @@ describe('a fact', () => {
     'holds the cutoff %i exactly, in bytes and in the table',
     (cutoffUs) => {
       const bytes = new Uint8Array(30);
-      writeFact(bytes, 5, keyOf(1), 0, true, cutoffUs);
+      writeFact(bytes, 5, keyOf(1), 0, flagsOf({ blocked: true, cutoffUs }), cutoffUs ?? 0);
       expect(new DataView(bytes.buffer).getBigInt64(22)).toBe(BigInt(cutoffUs));
       expect(parseFact(bytes, 5)).toEqual({ key: keyOf(1), blocked: true, cutoffUs });
       const table = new FactTable(hasher);

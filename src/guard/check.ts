@@ -1,0 +1,113 @@
+/** Whether a call may go on, as far as revocation is concerned. Everything that is not known for certain is a refusal. */
+import type { RevokedReason } from '../protocol/check.js';
+import { checkToken } from '../protocol/check.js';
+import type { FactTable } from '../protocol/fact-table.js';
+import { deriveKey } from '../protocol/keys.js';
+import { keysOfToken, type TokenFacts } from '../protocol/token-keys.js';
+import { DEFAULT_STALENESS_US, type GuardCore } from './core.js';
+
+export type RefusalReason =
+  | RevokedReason
+  /** Nothing is trusted after a start, or after the feed contradicted itself, before the table is there and a grant for it. */
+  | 'starting'
+  /** The table may be older than is allowed for this tool. */
+  | 'stale';
+
+export interface Refused {
+  readonly allowed: false;
+  readonly reason: RefusalReason;
+  /** The change that made it so; the table's last where it is not about a key. */
+  readonly seq: number;
+}
+
+export interface Allowed {
+  readonly allowed: true;
+}
+
+export type Decision = Allowed | Refused;
+
+const ALLOWED: Allowed = Object.freeze({ allowed: true });
+
+/** A token as an instance remembers it: its keys, and what the table said of them last. */
+export class KnownToken {
+  readonly keys: readonly Uint8Array[];
+  readonly issuedAtUs: number | undefined;
+  #table: FactTable | undefined;
+  #seq = -1;
+  #refusal: Refused | undefined;
+
+  constructor({ options }: GuardCore, facts: TokenFacts) {
+    this.keys = keysOfToken(options.hasher, options.membership.guardKey, facts);
+    this.issuedAtUs = facts.issuedAtUs;
+  }
+
+  /** What the table says of its keys; memoised until the table changes. */
+  verdict(table: FactTable, skewUs: number): Refused | undefined {
+    if (this.#seq !== table.seq || this.#table !== table) {
+      // Whether it is issued in the future is no matter of the table.
+      const found = checkToken(table, this.keys, this.issuedAtUs, Infinity, skewUs);
+      this.#refusal = found.revoked ? { allowed: false, reason: found.reason, seq: found.seq } : undefined;
+      this.#table = table;
+      this.#seq = table.seq;
+    }
+    return this.#refusal;
+  }
+}
+
+/** A tool as an instance remembers it: whether it is blocked, and how stale the table may be for it. */
+export class KnownTool {
+  readonly #key: Uint8Array;
+  readonly #stalenessKey: Uint8Array;
+  #table: FactTable | undefined;
+  #seq = -1;
+  #slot = -1;
+  #stalenessUs = DEFAULT_STALENESS_US;
+
+  constructor({ options: { hasher, membership } }: GuardCore, tool: string) {
+    this.#key = deriveKey(hasher, membership.guardKey, 'tool', '', tool);
+    this.#stalenessKey = deriveKey(hasher, membership.guardKey, 'staleness', '', tool);
+  }
+
+  /** Microseconds. */
+  stalenessUs(table: FactTable): number {
+    this.#look(table);
+    return this.#stalenessUs;
+  }
+
+  /** What the table says of it to a token issued at that time. */
+  verdict(table: FactTable, issuedAtUs: number | undefined, skewUs: number): Refused | undefined {
+    this.#look(table);
+    if (this.#slot < 0) return undefined;
+    const found = checkToken(table, [this.#key], issuedAtUs, Infinity, skewUs);
+    return found.revoked ? { allowed: false, reason: found.reason, seq: found.seq } : undefined;
+  }
+
+  #look(table: FactTable): void {
+    if (this.#seq === table.seq && this.#table === table) return;
+    const slot = table.find(this.#stalenessKey);
+    this.#stalenessUs = (slot < 0 ? undefined : table.stalenessUs(slot)) ?? DEFAULT_STALENESS_US;
+    this.#slot = table.find(this.#key);
+    this.#table = table;
+    this.#seq = table.seq;
+  }
+}
+
+/** Reads the clocks, and says whether a token may be used for a tool; undefined: whatever it is for. Allocates only to refuse. */
+export function check(core: GuardCore, token: KnownToken, tool: KnownTool | undefined): Decision {
+  const { table, lease, time } = core;
+  time.read();
+  if (table === undefined || lease === undefined || !core.isCurrent) {
+    return { allowed: false, reason: 'starting', seq: table?.seq ?? 0 };
+  }
+  const committedUs = tool === undefined ? DEFAULT_STALENESS_US : tool.stalenessUs(table);
+  const allowedUs = committedUs < core.maxStalenessUs ? committedUs : core.maxStalenessUs;
+  if (!(time.sinceUs(lease.sent) + lease.readAgeUs < allowedUs)) {
+    return { allowed: false, reason: 'stale', seq: table.seq };
+  }
+  const refusal = token.verdict(table, core.skewUs) ?? tool?.verdict(table, token.issuedAtUs, core.skewUs);
+  if (refusal !== undefined) return refusal;
+  if (token.issuedAtUs !== undefined && !(token.issuedAtUs <= time.wallClockUs + core.skewUs)) {
+    return { allowed: false, reason: 'issued_in_future', seq: table.seq };
+  }
+  return ALLOWED;
+}

@@ -1,0 +1,119 @@
+/**
+ * What a guard knows, and the rule by which it trusts it: the table, the lease, the feed keys. No I/O, no timers, no randomness: `step`
+ * changes it, `check` asks it, a shell around them talks to the world.
+ */
+import type { Hasher } from '../core/hasher.js';
+import type { Signer, Verifier } from '../core/signer.js';
+import { deriveCanaryKey, type KeyType } from '../protocol/keys.js';
+import { FactTable } from '../protocol/fact-table.js';
+import type { FeedHead } from '../protocol/head.js';
+import type { FeedKeySet } from '../protocol/key-set.js';
+import { LeaseTime, type LeaseClock, type Moment } from '../protocol/lease-time.js';
+import type { Realm } from '../protocol/signed.js';
+
+/** What an instance got when it joined, and its own key. */
+export interface Membership {
+  /** 16 bytes. */
+  readonly instance: Uint8Array;
+  readonly ledger: string;
+  readonly generation: number;
+  /** Derives the keys of tokens; secret. */
+  readonly guardKey: Uint8Array;
+  /** Signs the feed keys; pinned. */
+  readonly rootKey: Uint8Array;
+  readonly signer: Signer;
+}
+
+/** How the host's claims become token facts. */
+export interface MappingSummary {
+  /** 32 bytes. */
+  readonly hash: Uint8Array;
+  readonly keyTypes: readonly KeyType[];
+}
+
+/** How far this instance had come before it was started again: it never goes back behind it. */
+export interface Floor {
+  readonly seq: number;
+  readonly keySetVersion: number;
+}
+
+export interface GuardOptions {
+  readonly hasher: Hasher;
+  readonly verifier: Verifier;
+  readonly membership: Membership;
+  readonly mapping: MappingSummary;
+  readonly clock: LeaseClock;
+  readonly floor?: Floor;
+  /** How stale the table may be at most, microseconds; only ever lowers what is committed for a tool. */
+  readonly maxStalenessUs?: number;
+  /** How far issuers' clocks may differ from ours, microseconds. */
+  readonly skewUs?: number;
+}
+
+/** Where nothing is committed for a tool. */
+export const DEFAULT_STALENESS_US = 60_000_000;
+const DEFAULT_SKEW_US = 60_000_000;
+
+/** Time that a grant gave. */
+export interface Lease {
+  /** When its nonce was sent. */
+  readonly sent: Moment;
+  readonly readAgeUs: number;
+}
+
+/** A grant for a head that is not applied yet. */
+export interface WaitingGrant extends Lease {
+  readonly head: FeedHead;
+}
+
+export class GuardCore {
+  readonly options: GuardOptions;
+  readonly realm: Realm;
+  readonly time: LeaseTime;
+  readonly canaryKey: Uint8Array;
+  readonly maxStalenessUs: number;
+  readonly skewUs: number;
+  keySet: FeedKeySet | undefined;
+  keySetVersion: number;
+  /** Undefined after a fork, until a snapshot comes: everything is refused. */
+  table: FactTable | undefined;
+  /** The greatest seq that was ever applied. */
+  seq: number;
+  lease: Lease | undefined;
+  waiting: WaitingGrant | undefined;
+  /** Nonces that are not answered yet, in hex. */
+  readonly nonces = new Map<string, Moment>();
+  /** When the newest nonce was sent. */
+  asked: Moment | undefined;
+  /** What was refused through the host's own middleware, and is not attested yet. */
+  proven: { readonly seq: number; readonly stateHash: Uint8Array } | undefined;
+  /** When it is to be attested. */
+  ackDue: { readonly since: Moment; readonly afterUs: number } | undefined;
+  ackedSeq = 0;
+  aborted = 0;
+
+  constructor(options: GuardOptions) {
+    const { hasher, verifier, membership, clock, floor } = options;
+    this.options = options;
+    this.realm = { ledger: membership.ledger, verifier };
+    this.time = new LeaseTime(clock);
+    this.canaryKey = deriveCanaryKey(hasher, membership.guardKey);
+    this.maxStalenessUs = Math.min(options.maxStalenessUs ?? DEFAULT_STALENESS_US, DEFAULT_STALENESS_US);
+    this.skewUs = options.skewUs ?? DEFAULT_SKEW_US;
+    this.keySetVersion = floor?.keySetVersion ?? 0;
+    this.seq = floor?.seq ?? 0;
+    // From the first change on: where that is too far back, the feed asks to fetch a snapshot.
+    this.table = new FactTable(hasher);
+  }
+
+  /** The feed keys, while they are in force. */
+  feedKeys(): readonly Uint8Array[] {
+    const { keySet, time } = this;
+    return keySet === undefined || time.wallClockUs >= keySet.expiresUs ? [] : keySet.publicKeys;
+  }
+
+  /** Whether the table is no older than the newest that this instance ever had. */
+  get isCurrent(): boolean {
+    return this.table !== undefined && this.table.seq >= this.seq;
+  }
+}

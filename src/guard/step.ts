@@ -1,0 +1,208 @@
+/** What a guard does with what it hears: verify, apply, answer. Pure: the same inputs at the same times give the same guard. */
+import { formatHex } from '../core/bytes.js';
+import { KeelsonError, type ErrorCode } from '../core/error.js';
+import { signAck } from '../protocol/ack.js';
+import { applyFrame, openFrame } from '../protocol/frame.js';
+import { openGrant, signLeaseRequest } from '../protocol/grant.js';
+import { equalHeads } from '../protocol/head.js';
+import { openKeySet } from '../protocol/key-set.js';
+import { openSnapshot } from '../protocol/snapshot.js';
+import type { FactTable } from '../protocol/fact-table.js';
+import { equalBytes } from '../core/bytes.js';
+import type { GuardCore, Lease } from './core.js';
+
+export type Input =
+  /** Time went on; 16 fresh random bytes. */
+  | { readonly kind: 'tick'; readonly random: Uint8Array }
+  /** From the feed, by whatever way: a key set, a frame, a grant or a snapshot. */
+  | { readonly kind: 'message'; readonly bytes: Uint8Array }
+  /** The host's own middleware refused the canary of this seq. */
+  | { readonly kind: 'canary_refused'; readonly seq: number }
+  /** The host ended so many sessions or calls. */
+  | { readonly kind: 'aborted'; readonly count: number };
+
+export type Effect =
+  | { readonly kind: 'send'; readonly what: 'lease-request' | 'ack'; readonly bytes: Uint8Array }
+  /** The feed is to be asked for what follows on `from`, or for a snapshot. */
+  | { readonly kind: 'fetch'; readonly what: 'changes' | 'snapshot'; readonly from: number }
+  /** Facts about these keys changed. */
+  | { readonly kind: 'changed'; readonly keys: readonly Uint8Array[] }
+  /** The whole table is another. */
+  | { readonly kind: 'replaced' }
+  /** Show the host's middleware a canary token, issued at this time: it must refuse. */
+  | { readonly kind: 'probe'; readonly seq: number; readonly issuedAtUs: number }
+  /** A message was of no use; nothing changed by it. */
+  | { readonly kind: 'rejected'; readonly code: ErrorCode };
+
+/** A new nonce this often. */
+export const RENEW_US = 5_000_000;
+/** Nonces that are waited for, at most. */
+const MAX_NONCES = 8;
+/** Acks are put off by up to so much, so that not all come at once. */
+const ACK_SPREAD_US = 1_000_000;
+
+export function step(core: GuardCore, input: Input): Effect[] {
+  core.time.read();
+  switch (input.kind) {
+    case 'tick':
+      return tick(core, input.random);
+    case 'message':
+      return hear(core, input.bytes);
+    case 'canary_refused':
+      return prove(core, input.seq);
+    case 'aborted':
+      core.aborted += input.count;
+      return [];
+  }
+}
+
+function tick(core: GuardCore, random: Uint8Array): Effect[] {
+  const { time, options, realm } = core;
+  const { instance, signer, generation } = options.membership;
+  const effects: Effect[] = [];
+  if (core.asked === undefined || time.sinceUs(core.asked) >= RENEW_US) {
+    const nonce = new Uint8Array(random);
+    core.asked = time.moment();
+    core.nonces.set(formatHex(nonce), core.asked);
+    const [oldest] = core.nonces.keys();
+    if (core.nonces.size > MAX_NONCES) core.nonces.delete(oldest!);
+    effects.push({
+      kind: 'send',
+      what: 'lease-request',
+      bytes: signLeaseRequest(signer, realm.ledger, { instance, nonce }),
+    });
+  }
+  const { proven } = core;
+  if (proven === undefined) return effects;
+  core.ackDue ??= { since: time.moment(), afterUs: ((random[0]! << 8) | random[1]!) * (ACK_SPREAD_US / 0x10000) };
+  if (time.sinceUs(core.ackDue.since) < core.ackDue.afterUs) return effects;
+  const { hash: mappingHash, keyTypes } = options.mapping;
+  const { aborted } = core;
+  const atUs = time.wallClockUs;
+  const ack = { instance, generation, ...proven, mappingHash, keyTypes, aborted, atUs };
+  effects.push({ kind: 'send', what: 'ack', bytes: signAck(signer, realm.ledger, ack) });
+  core.ackedSeq = proven.seq;
+  core.aborted = 0;
+  core.proven = core.ackDue = undefined;
+  return effects;
+}
+
+function hear(core: GuardCore, bytes: Uint8Array): Effect[] {
+  try {
+    switch (String.fromCharCode(...bytes.subarray(0, 4))) {
+      case 'KKS1':
+        return hearKeySet(core, bytes);
+      case 'KRF1':
+        return hearFrame(core, bytes);
+      case 'KLG1':
+        return hearGrant(core, bytes);
+      case 'KRS1':
+        return hearSnapshot(core, bytes);
+      default:
+        throw new KeelsonError('malformed_message', 'nothing that a feed says');
+    }
+  } catch (error) {
+    if (!(error instanceof KeelsonError)) throw error;
+    const rejected: Effect = { kind: 'rejected', code: error.code };
+    if (error.code === 'fork') return [rejected, ...distrust(core)];
+    // Somebody between changed it, or the feed is another than before: a whole table tells which.
+    if (error.code === 'bad_proof') return [rejected, { kind: 'fetch', what: 'snapshot', from: core.seq }];
+    if (error.code === 'gap') return [rejected, { kind: 'fetch', what: 'changes', from: core.table?.seq ?? 0 }];
+    return [rejected];
+  }
+}
+
+function hearKeySet(core: GuardCore, bytes: Uint8Array): Effect[] {
+  const keySet = openKeySet(core.realm, core.options.membership.rootKey, bytes);
+  if (keySet.version < core.keySetVersion) throw new KeelsonError('out_of_range', 'an older set of feed keys');
+  core.keySet = keySet;
+  core.keySetVersion = keySet.version;
+  return [];
+}
+
+function hearFrame(core: GuardCore, bytes: Uint8Array): Effect[] {
+  const frame = openFrame(core.realm, core.feedKeys(), bytes);
+  requireGeneration(core, frame.head.generation);
+  const { table } = core;
+  if (table === undefined) return [{ kind: 'fetch', what: 'snapshot', from: core.seq }];
+  const keys = applyFrame(core.options.hasher, table, frame);
+  if (keys.length === 0) return [];
+  return [{ kind: 'changed', keys }, ...moved(core, table)];
+}
+
+function hearSnapshot(core: GuardCore, bytes: Uint8Array): Effect[] {
+  const { table, head } = openSnapshot(core.options.hasher, core.realm, core.feedKeys(), bytes);
+  requireGeneration(core, head.generation);
+  if (head.seq < core.seq) throw new KeelsonError('out_of_range', 'a snapshot of the past');
+  if (core.table?.seq === head.seq) {
+    if (!equalHeads(core.table.head(), head)) throw new KeelsonError('fork', `two tables at seq ${head.seq}`);
+    return [];
+  }
+  core.table = table;
+  return [{ kind: 'replaced' }, ...moved(core, table)];
+}
+
+/** After the table became another. */
+function moved(core: GuardCore, table: FactTable): Effect[] {
+  core.seq = Math.max(core.seq, table.seq);
+  const { waiting } = core;
+  if (waiting !== undefined && waiting.head.seq <= table.seq) {
+    core.waiting = undefined;
+    if (waiting.head.seq === table.seq && !equalHeads(waiting.head, table.head())) return distrust(core);
+    extend(core, waiting);
+  }
+  const slot = table.find(core.canaryKey);
+  return slot < 0 ? [] : [{ kind: 'probe', seq: table.seq, issuedAtUs: table.cutoffUs(slot) }];
+}
+
+function hearGrant(core: GuardCore, bytes: Uint8Array): Effect[] {
+  const grant = openGrant(core.realm, core.feedKeys(), bytes);
+  const { membership } = core.options;
+  requireGeneration(core, grant.head.generation);
+  if (!equalBytes(grant.instance, membership.instance))
+    throw new KeelsonError('forbidden', 'a grant for another instance');
+  const nonce = formatHex(grant.nonce);
+  const sent = core.nonces.get(nonce);
+  if (sent === undefined) throw new KeelsonError('replayed', 'a grant that nobody asked for');
+  core.nonces.delete(nonce);
+  const { table } = core;
+  const { head, readAgeUs } = grant;
+  if (table === undefined || head.seq > table.seq) {
+    // Of several the one for the newest head: it can't be worth less, and comes in force last.
+    if (core.waiting === undefined || head.seq >= core.waiting.head.seq) core.waiting = { sent, readAgeUs, head };
+    const what = table === undefined ? 'snapshot' : 'changes';
+    return [{ kind: 'fetch', what, from: table?.seq ?? core.seq }];
+  }
+  if (head.seq === table.seq && !equalHeads(head, table.head()))
+    throw new KeelsonError('fork', 'a grant for another table');
+  extend(core, { sent, readAgeUs });
+  return [];
+}
+
+/** The lease that ends later counts. */
+function extend(core: GuardCore, lease: Lease): void {
+  const { time } = core;
+  const ageUs = ({ sent, readAgeUs }: Lease): number => time.sinceUs(sent) + readAgeUs;
+  if (core.lease === undefined || ageUs(lease) <= ageUs(core.lease))
+    core.lease = { sent: lease.sent, readAgeUs: lease.readAgeUs };
+}
+
+function prove(core: GuardCore, seq: number): Effect[] {
+  const { table } = core;
+  if (table === undefined || table.seq !== seq || seq <= core.ackedSeq) return [];
+  core.proven = { seq, stateHash: table.head().stateHash };
+  return [];
+}
+
+/** The feed contradicts itself: nothing of it is trusted any more. */
+function distrust(core: GuardCore): Effect[] {
+  core.table = core.lease = core.waiting = core.proven = undefined;
+  core.nonces.clear();
+  return [{ kind: 'fetch', what: 'snapshot', from: core.seq }];
+}
+
+function requireGeneration(core: GuardCore, generation: number): void {
+  if (generation !== core.options.membership.generation) {
+    throw new KeelsonError('out_of_range', `of generation ${generation}`);
+  }
+}
