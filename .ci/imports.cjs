@@ -1,4 +1,6 @@
 // The import table of docs/architecture.md: a room imports from rooms of a lower row only.
+const pureFiles = require('./pure.cjs');
+
 const rows = [
   ['core'],
   ['protocol', 'events', 'platform'],
@@ -30,6 +32,17 @@ const forbidden = rows.flatMap((row, level) =>
 /** What the pure rooms may reach outside src: nothing of Node, no I/O. */
 const pure = ['core', 'protocol'];
 
+/** `src/a/{b,c}*.ts` as a pattern. */
+const matching = (globs) =>
+  `^(${globs
+    .map((glob) =>
+      glob
+        .replaceAll('.', '\\.')
+        .replaceAll('*', '[^/]*')
+        .replaceAll(/\{([^}]*)\}/g, (_, names) => `(${names.replaceAll(',', '|')})`),
+    )
+    .join('|')})$`;
+
 module.exports = {
   forbidden: [
     ...forbidden,
@@ -39,6 +52,13 @@ module.exports = {
       severity: 'error',
       from: { path: at(pure) },
       to: { dependencyTypes: ['core'] },
+    },
+    {
+      name: 'pure-files-import-pure-files',
+      severity: 'error',
+      comment: 'types excepted: .ci/pure.cjs',
+      from: { path: matching(pureFiles.steps) },
+      to: { pathNot: matching([...pureFiles.steps, ...pureFiles.beneath]), dependencyTypesNot: ['type-only'] },
     },
     {
       name: 'kafkajs-in-one-room',

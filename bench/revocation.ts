@@ -160,12 +160,17 @@ function print(kind: string, rows: readonly { name: string; samples: readonly Sa
   ];
   const format = (ms: number): string => (Number.isNaN(ms) ? '' : ms.toFixed(1));
   console.log(`\nevent log: ${kind}; milliseconds since the request was sent, p50 / p99`);
-  console.log('| what | leavers | answered | cause committed | order committed | of it: cause to order | ratio to idle |');
+  console.log(
+    '| what | leavers | answered | cause committed | order committed | of it: cause to order | ratio to idle |',
+  );
   console.log('|---|---|---|---|---|---|---|');
   const idle = rows.find(({ name }) => name === 'idle')!;
   for (const row of rows) {
-    const cells = picks.map(
-      (pick) => [0.5, 0.99].map((q) => format(quantile(row.samples, pick, q))).join(' / ').replace(/^ \/ $/, ''),
+    const cells = picks.map((pick) =>
+      [0.5, 0.99]
+        .map((q) => format(quantile(row.samples, pick, q)))
+        .join(' / ')
+        .replace(/^ \/ $/, ''),
     );
     const ratios = [0.5, 0.99].map((q) => quantile(row.samples, picks[2]!, q) / quantile(idle.samples, picks[2]!, q));
     const ratio = ratios.some(Number.isNaN) ? '' : ratios.map((one) => one.toFixed(2)).join(' / ');

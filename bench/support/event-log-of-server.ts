@@ -14,7 +14,9 @@ export interface ServerLog {
   /** What the server has to be told. */
   readonly env: Record<string, string>;
   /** Opens it here, while the server is down. */
-  open(database: BenchDatabase): Promise<{ readonly eventLog: EventLog; close(): Promise<void> }>;
+  readonly open: (
+    database: BenchDatabase,
+  ) => Promise<{ readonly eventLog: EventLog; readonly close: () => Promise<void> }>;
   close(): Promise<void>;
 }
 

@@ -89,8 +89,9 @@ async function untilFolded(database: BenchDatabase, last: string | undefined): R
 }
 
 /** What leavers are measured against: a route that inserts the body into a table of its own, and answers. */
-export async function startBareInsert({ database, query }: BenchDatabase): Promise<Target & { stop(): Promise<void> }> {
-  await query(`create table if not exists public.bench_bare (id bigint generated always as identity, body bytea not null);
+export async function startBareInsert(bench: BenchDatabase): Promise<Target & { stop(): Promise<void> }> {
+  const { database } = bench;
+  await bench.query(`create table if not exists public.bench_bare (id bigint generated always as identity, body bytea not null);
     grant insert on public.bench_bare to keelson_writer`);
   const app = fastify();
   app.removeContentTypeParser('application/json');

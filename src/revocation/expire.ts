@@ -1,6 +1,5 @@
 /** Forgetting what no living token can need: cutoffs, and blocks of single tokens. Blocks of persons and agents stay. Pure. */
 import { formatHex } from '../core/bytes.js';
-import { SELF } from '../events/index.js';
 import type { OwnEvent } from '../intake/encoder.js';
 import { deriveCanaryKey } from '../protocol/keys.js';
 import { formatChanges, MAX_PART_KEYS } from '../protocol/part.js';
@@ -9,6 +8,8 @@ import { gather, type Office } from './decision.js';
 import { partName } from './names.js';
 import type { RevocationState } from './state.js';
 
+/** The producer of what nobody caused: Keelson itself (`SELF` of events). */
+const OWN = 'keelson';
 const EVERY_US = 3_600_000_000;
 
 /** The record that forgets up to 3,000 keys; nothing where there are none, or it was looked for lately. */
@@ -19,7 +20,7 @@ export function expire({ state, term, nowUs }: Office, tokenLifeUs: number): Own
     state.expiryLookedUs = nowUs;
     return [];
   }
-  const part = partName(state.material.hasher, SELF, 'expiry', term, state.expiries);
+  const part = partName(state.material.hasher, OWN, 'expiry', term, state.expiries);
   const changes = formatChanges(gather(keys.map((key) => ({ key, change: 'expire' }))));
   const event = { term: Number(term), part, number: state.expiries, changes: changes.map((one) => ({ ...one })) };
   return [{ type: 'revocation.expired', id: part, event: { ...event, kind: 'expiry' } }];

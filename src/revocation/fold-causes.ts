@@ -1,8 +1,9 @@
 /** What HR and identity systems say of persons, and what changes around those who left. */
 import { formatHex } from '../core/bytes.js';
 import { deriveKey } from '../protocol/keys.js';
+import { numberOf, textOf, textsOf } from './body.js';
 import { isLeave, isWaiting, type Cause, type CauseKind } from './cause.js';
-import { numberOf, textOf, textsOf, type LifecycleEvent } from './lifecycle.js';
+import type { LifecycleEvent } from './lifecycle.js';
 import { orderName } from './names.js';
 import type { RevocationState } from './state.js';
 

@@ -3,8 +3,9 @@ import { formatHex } from '../core/bytes.js';
 import { KeelsonError } from '../core/error.js';
 import { KEY_BYTES } from '../protocol/keys.js';
 import { parsePart, type Change, type Part } from '../protocol/part.js';
+import { numberOf, objectOf, objectsOf, textOf, textsOf } from './body.js';
 import { isLeave, type Cause, type Incomplete, type OrderKey, type OrderKeyType } from './cause.js';
-import { numberOf, objectOf, objectsOf, textOf, textsOf, type LifecycleEvent } from './lifecycle.js';
+import type { LifecycleEvent } from './lifecycle.js';
 import type { RevocationState } from './state.js';
 
 export function foldOrder(state: RevocationState, event: LifecycleEvent): void {

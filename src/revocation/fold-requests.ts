@@ -1,7 +1,8 @@
 /** What administrators ask for: orders, other times, an end to them, an answer to those that wait for a second person. */
+import { numberOf, objectOf, textOf, textsOf } from './body.js';
 import type { Cause } from './cause.js';
 import { makeCause } from './fold-causes.js';
-import { numberOf, objectOf, textOf, textsOf, type LifecycleEvent } from './lifecycle.js';
+import type { LifecycleEvent } from './lifecycle.js';
 import type { RevocationState } from './state.js';
 
 /** What can be named as a target. */

@@ -1,0 +1,13 @@
+// Files that are pure: they take what they need as arguments and answer; no clock, timer, promise, randomness or I/O. The simulation runs
+// these very functions, and a guard folds the same table. Held by eslint.config.js (what is in them) and imports.cjs (what they import).
+// Another `step` is added by a line.
+module.exports = {
+  /** `step` functions, what they fold and decide on, and the words of the protocol. */
+  steps: [
+    'src/protocol/*.ts',
+    'src/revocation/{step,decide,decision,expire,order-keys,cause,names,hex,world,state,body}.ts',
+    'src/revocation/fold*.ts',
+  ],
+  /** What these may import beside each other. */
+  beneath: ['src/core/{bytes,error,hasher}.ts', 'src/events/{json,time}.ts'],
+};
