@@ -1,0 +1,139 @@
+/**
+ * What one feed process knows, and what it may tell. Pure: `step` changes it, a shell around it reads the database and talks to instances.
+ *
+ * A lease says that its table was the newest at some moment, so it is granted only after the committed size of lifecycle was read in a
+ * transaction that a fenced or stale database would have refused, and after the table was folded to that size. Its age is counted from
+ * the beginning of that read. A frame says nothing of the kind.
+ */
+import type { Signer } from '../core/signer.js';
+import { FACT_BYTES } from '../protocol/fact.js';
+import type { FactTable } from '../protocol/fact-table.js';
+import { encodeFrame, MAX_FRAME_FACTS } from '../protocol/frame.js';
+import { signGrant, type LeaseRequest } from '../protocol/grant.js';
+import { signHead } from '../protocol/head.js';
+
+export interface FeedOptions {
+  readonly signer: Signer;
+  readonly ledger: string;
+  readonly generation: number;
+  /** Folded from what is committed; changed by the shell before it tells of it. */
+  readonly table: FactTable;
+  /** Changes that are kept to be told again, at most. */
+  readonly keptFacts: number;
+}
+
+export type FeedInput =
+  /** The table was changed by these facts, 25 bytes each, in order. */
+  | { readonly kind: 'changed'; readonly facts: Uint8Array }
+  /** An instance asks for time; `to` says where its answer goes. */
+  | { readonly kind: 'lease_request'; readonly to: number; readonly request: LeaseRequest }
+  /** A read that began at `beganUs` found lifecycle committed to `size` entries. */
+  | { readonly kind: 'read'; readonly beganUs: number; readonly size: bigint }
+  | { readonly kind: 'read_failed' }
+  /** The table is folded to so many entries of lifecycle. */
+  | { readonly kind: 'folded'; readonly size: bigint };
+
+export type FeedEffect =
+  /** Read how far lifecycle is committed. One read at a time. */
+  | { readonly kind: 'read' }
+  | { readonly kind: 'grant'; readonly to: number; readonly bytes: Uint8Array }
+  /** For everybody who is at `from`. */
+  | { readonly kind: 'frame'; readonly from: number; readonly bytes: Uint8Array };
+
+export class FeedCore {
+  readonly options: FeedOptions;
+  readonly waiting: { readonly to: number; readonly request: LeaseRequest }[] = [];
+  reading = false;
+  /** The newest read; only requests that wait since before its end are answered by it. */
+  read: { readonly beganUs: number; readonly size: bigint } | undefined;
+  foldedSize = 0n;
+  /** Changes from `firstSeq + 1` on, 25 bytes each. */
+  #kept: Uint8Array[] = [];
+  #firstSeq: number;
+  #signedHead: { readonly seq: number; readonly bytes: Uint8Array } | undefined;
+
+  /** @param recent the changes that led to the table as it is, the last ones of them. */
+  constructor(options: FeedOptions, recent: Uint8Array = new Uint8Array(0)) {
+    this.options = options;
+    this.#firstSeq = options.table.seq - recent.length / FACT_BYTES;
+    this.keep(recent);
+  }
+
+  get seq(): number {
+    return this.options.table.seq;
+  }
+
+  /** The head of the table as it is. */
+  signedHead(): Uint8Array {
+    const { signer, ledger, generation, table } = this.options;
+    if (this.#signedHead?.seq !== table.seq) {
+      const bytes = signHead(signer, ledger, { generation, ...table.head() });
+      this.#signedHead = { seq: table.seq, bytes };
+    }
+    return this.#signedHead.bytes;
+  }
+
+  /** What follows on `from`; undefined where that is not known any more, or never was: a snapshot is needed. */
+  frameFrom(from: number): Uint8Array | undefined {
+    if (from < this.#firstSeq || from > this.seq || this.seq - from > MAX_FRAME_FACTS) return undefined;
+    const facts = new Uint8Array((this.seq - from) * FACT_BYTES);
+    this.#kept.slice(from - this.#firstSeq).forEach((fact, i) => facts.set(fact, i * FACT_BYTES));
+    return encodeFrame(from, facts, this.signedHead());
+  }
+
+  /** Keeps changes, so that they can be told to who missed them. */
+  keep(facts: Uint8Array): void {
+    for (let at = 0; at < facts.length; at += FACT_BYTES) this.#kept.push(facts.slice(at, at + FACT_BYTES));
+    const tooMany = this.#kept.length - this.options.keptFacts;
+    if (tooMany > this.options.keptFacts / 4) {
+      this.#kept = this.#kept.slice(tooMany);
+      this.#firstSeq += tooMany;
+    }
+  }
+}
+
+/** @param nowUs monotonic, microseconds. */
+export function step(core: FeedCore, input: FeedInput, nowUs: number): FeedEffect[] {
+  switch (input.kind) {
+    case 'changed': {
+      const from = core.seq - input.facts.length / FACT_BYTES;
+      core.keep(input.facts);
+      const bytes = core.frameFrom(from);
+      return bytes === undefined ? [] : [{ kind: 'frame', from, bytes }];
+    }
+    case 'lease_request':
+      core.waiting.push(input);
+      return read(core);
+    case 'read':
+      core.reading = false;
+      core.read = input;
+      return grant(core, nowUs);
+    case 'read_failed':
+      core.reading = false;
+      return read(core);
+    case 'folded':
+      if (input.size > core.foldedSize) core.foldedSize = input.size;
+      return grant(core, nowUs);
+  }
+}
+
+function read(core: FeedCore): FeedEffect[] {
+  if (core.reading || core.read !== undefined || core.waiting.length === 0) return [];
+  core.reading = true;
+  return [{ kind: 'read' }];
+}
+
+/** Answers those who wait, once the table is folded to what was read. */
+function grant(core: FeedCore, nowUs: number): FeedEffect[] {
+  const { read: last, foldedSize, options } = core;
+  if (last === undefined || foldedSize < last.size) return [];
+  core.read = undefined;
+  const { signer, ledger, generation, table } = options;
+  const head = { generation, ...table.head() };
+  const readAgeUs = Math.max(0, Math.ceil(nowUs - last.beganUs));
+  return core.waiting.splice(0).map(({ to, request }) => ({
+    kind: 'grant',
+    to,
+    bytes: signGrant(signer, ledger, { ...request, readAgeUs, head }),
+  }));
+}
