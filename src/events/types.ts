@@ -970,12 +970,16 @@ export interface RevocationRequest {
   cause?: string;
   /** What it is about, where it is not a person. */
   target?: {
-    /** What it is: agent, client, token, grant, session, delegation, tool, environment, group. */
+    /** What it is: agent, client, token, grant, session, delegation, tool, environment, key. */
     type?: string;
     /** Who gave it this name; none for what Keelson itself names. */
     issuer?: string;
-    /** Its name: an id, or the digest of a token. */
+    /** Its name: an id; of a token its jti, or without an issuer its digest. */
     value?: string;
+    /** Of a token that was shown: its SHA-256, lower-case hex, whatever its issuer calls it. */
+    digest?: string;
+    /** True: with a token, the grants that it stems from, too; so with a refresh token. */
+    grants?: boolean;
   };
   /** `block` until lifted, or `cutoff`: only what was issued up to now. */
   effect?: string;
@@ -1012,6 +1016,8 @@ export interface RevocationRequest {
     /** The approver's words. */
     comment?: Json;
   }[];
+  /** True, as intake says, where the source speaks for itself: it may cancel or reschedule only what it scheduled. */
+  by_source?: boolean;
   /** The person whose access is to end. */
   principal?: Person;
   /** Who goes on with what they own. */

@@ -35,7 +35,7 @@ import { hmac } from '../vault/mac.js';
 import { drawRandom, needsOwnSubject, sealEvent, type Person, type Subject, type Vault } from '../vault/index.js';
 import { refuse, type Arrived, type Item, type Refused } from './item.js';
 import type { PartitionTable } from './partition.js';
-import { requireOwned, requirePublishable } from './scope.js';
+import { markSource, requireOwned, requirePublishable } from './scope.js';
 import type { Sender } from './sender.js';
 import { makeUuidV7 } from './uuid.js';
 
@@ -88,6 +88,8 @@ interface Prepared {
   readonly item: Arrived;
   readonly schema: EventSchema;
   readonly id: string;
+  /** Members that intake supplied. */
+  readonly assigned: readonly string[];
   readonly masked: readonly MaskedAt[];
   readonly separated: Separated;
 }
@@ -150,9 +152,10 @@ export class Encoder {
       const id = item.id ?? makeUuidV7(Number(this.options.clock.nowUs() / 1000n));
       const masked = scrubSecrets(item.event, this.#digestSecret, masksOf(sender.producer.config));
       this.#requireNoSecret(id, item.source);
+      const assigned = [...item.assigned, ...markSource(type, item.event, sender.scopes)];
       const separated = separate(item.event, schema);
       requireOwned(separated, sender);
-      return { item, schema, id, masked, separated };
+      return { item, schema, id, assigned, masked, separated };
     } catch (error) {
       return refuse(item.raw, error, {
         ...(item.id === undefined ? {} : { id: item.id }),
@@ -162,7 +165,7 @@ export class Encoder {
   }
 
   #finish(
-    { item, schema, id, masked, separated }: Prepared,
+    { item, schema, id, assigned, masked, separated }: Prepared,
     { protocol, sender }: EncodeContext,
     acceptedAtUs: bigint,
     persons: readonly Subject[],
@@ -186,7 +189,7 @@ export class Encoder {
         protocol,
         epoch: separated.epoch,
         sequence: separated.sequence,
-        assigned: item.assigned,
+        assigned,
         persons: sealed.persons,
         sealed: sealed.sealed,
         masked,

@@ -2,6 +2,7 @@
 import { KeelsonError } from '../core/error.js';
 import { ownedIssuers } from '../access/producer.js';
 import type { BodyValue, Separated } from '../events/separate.js';
+import type { JsonObject } from '../events/json.js';
 import type { EventSchema, SchemaTopic } from '../events/schema.js';
 import type { Scope } from '../http/caller.js';
 import type { Sender } from './sender.js';
@@ -38,7 +39,9 @@ export function requirePublishable(
 }
 
 /** What decides over causes and orders, whoever they came from: never a producer's own word. */
-const DECIDES = /^revocation\.(approved|denied|cancelled|rescheduled|lift_requested)$/;
+const DECIDES = /^revocation\.(approved|denied|lift_requested)$/;
+/** What a source may also say of a cause of its own that waits for its time, and then says that it speaks for itself. */
+const OF_ITS_OWN = /^revocation\.(cancelled|rescheduled)$/;
 /** What ends access, joins persons, or says who answers for what; and the persons that it is about. */
 const ABOUT: readonly (readonly [RegExp, RegExp])[] = [
   [/^principal\./, /^\/(principal$|aliases\/)/],
@@ -52,7 +55,8 @@ const ABOUT: readonly (readonly [RegExp, RegExp])[] = [
  *
  * @throws KeelsonError `forbidden`.
  */
-export function requireOwned({ type, persons, body }: Separated, { producer, scopes }: Sender): void {
+export function requireOwned({ type, persons, body }: Separated, sender: Sender): void {
+  const { producer, scopes } = sender;
   if (scopes.has('admin')) return;
   if (DECIDES.test(type)) {
     throw new KeelsonError('forbidden', `${type} needs a token with the scope admin`, { pointer: '/type' });
@@ -65,15 +69,38 @@ export function requireOwned({ type, persons, body }: Separated, { producer, sco
     if (!about.test(pointer) || owned.has(issuer)) continue;
     throw new KeelsonError('forbidden', `${producer.id} does not own the issuer of this person`, { pointer });
   }
-  if (type === 'revocation.requested' && !ownsTarget(body.target, owned)) {
+  if (type === 'revocation.requested' && !ownsTarget(body.target, owned, sender.showedToken)) {
     throw new KeelsonError('forbidden', `${producer.id} does not own the issuer of what it wants revoked`, {
       pointer: '/target',
     });
   }
 }
 
-/** Without a target it is about a person. What no issuer names (agents, tools) is for `admin`. */
-function ownsTarget(target: BodyValue | undefined, owned: ReadonlySet<string>): boolean {
+/**
+ * Says in an event that its source speaks for itself, where only `admin` could speak for others: whose cause it is, is told when it is
+ * folded.
+ *
+ * @returns the members that were added
+ * @throws KeelsonError `forbidden` where it says otherwise
+ */
+export function markSource(type: string, event: JsonObject, scopes: ReadonlySet<Scope>): readonly string[] {
+  if (!OF_ITS_OWN.test(type) || scopes.has('admin')) return [];
+  if (event.by_source === undefined) {
+    event.by_source = true;
+    return ['by_source'];
+  }
+  if (event.by_source === true) return [];
+  throw new KeelsonError('forbidden', 'speaking for others needs a token with the scope admin', {
+    pointer: '/by_source',
+  });
+}
+
+/**
+ * Without a target it is about a person. What no issuer names (agents, tools) is for `admin`; so is a digest, which is in the ledger for
+ * everybody to read, but for whoever showed the token.
+ */
+function ownsTarget(target: BodyValue | undefined, owned: ReadonlySet<string>, showedToken: true | undefined): boolean {
   if (typeof target !== 'object' || target === null || Array.isArray(target) || Buffer.isBuffer(target)) return true;
+  if (typeof target.digest === 'string' && showedToken === undefined) return false;
   return typeof target.issuer === 'string' && target.issuer !== '' && owned.has(target.issuer);
 }

@@ -7,4 +7,6 @@ export interface Sender {
   /** False where the transport could not prove who wrote. */
   readonly verified: boolean;
   readonly scopes: ReadonlySet<Scope>;
+  /** The token that is to be revoked was shown to Keelson itself: its digest speaks for it, whoever issued it. */
+  readonly showedToken?: true;
 }

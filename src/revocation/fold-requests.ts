@@ -1,6 +1,6 @@
 /** What administrators ask for: orders, other times, an end to them, an answer to those that wait for a second person. */
 import { numberOf, objectOf, textOf, textsOf } from './body.js';
-import type { Cause } from './cause.js';
+import { isWaiting, type Cause } from './cause.js';
 import { makeCause } from './fold-causes.js';
 import type { LifecycleEvent } from './lifecycle.js';
 import type { RevocationState } from './state.js';
@@ -76,10 +76,25 @@ function refer(
   event: LifecycleEvent,
   follow: (state: RevocationState, event: LifecycleEvent, cause: Cause) => string | undefined,
 ): void {
-  const cause = state.find(textOf(event.body, 'cause') ?? '');
-  const code = cause === undefined ? 'unknown_cause' : follow(state, event, cause);
+  const cause = findMeant(state, event);
+  const code = cause === undefined ? 'unknown_cause' : (checkSource(event, cause) ?? follow(state, event, cause));
   if (code === undefined) state.update(cause!);
   else state.add(makeCause(state, event, 'request', { code, state: 'pending', dueUs: event.appendedUs }));
+}
+
+/** A source that speaks for itself means none but its own: another's event of the same name changes nothing. */
+function findMeant(state: RevocationState, { body, producer }: LifecycleEvent): Cause | undefined {
+  const name = textOf(body, 'cause') ?? '';
+  if (body.by_source !== true) return state.find(name);
+  const cause = state.causes.get(name) ?? state.causes.get(state.orderOf(producer, name));
+  return cause?.producer === producer ? cause : undefined;
+}
+
+/** Why a source may not take back what it said: it is a compromise, or a second person is, or was, asked. */
+function checkSource({ body }: LifecycleEvent, cause: Cause): string | undefined {
+  if (body.by_source !== true || !isWaiting(cause)) return undefined;
+  if (cause.security) return 'security';
+  return cause.heldUntilUs === undefined && cause.decidedBy === undefined ? undefined : 'second_person';
 }
 
 function reschedule(_state: RevocationState, { body }: LifecycleEvent, cause: Cause): string | undefined {

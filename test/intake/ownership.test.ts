@@ -1,14 +1,16 @@
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import type { Scope } from '../../src/http/caller.js';
 import { createDatabase, type TestDatabase } from '../support/postgres.js';
-import { openIntake, type TestIntake } from './support.js';
+import { MemoryEventLog } from '../support/memory-eventlog.js';
+import { openIntake, PARTITIONS, readEvents, type TestIntake } from './support.js';
 
+const eventLog = new MemoryEventLog(PARTITIONS);
 let database: TestDatabase;
 let opened: TestIntake;
 
 beforeAll(async () => {
   database = await createDatabase();
-  opened = await openIntake({ database: database.database });
+  opened = await openIntake({ database: database.database, eventLog });
   const store = opened.access.store;
   await store.putProducer('plain', { issuer: 'https://hr.example' }, 1n);
   await store.putProducer('owner', { issuer: 'https://hr.example', owns: ['https://idp.example'] }, 1n);
@@ -56,6 +58,12 @@ test.each([
     'forbidden /target',
   ],
   [
+    'a token by its digest, which everybody knows',
+    'plain',
+    { type: 'revocation.requested', target: { type: 'token', issuer: HR.issuer, digest: 'ab'.repeat(32) } },
+    'forbidden /target',
+  ],
+  [
     'an agent, which no issuer names',
     'plain',
     { type: 'revocation.requested', target: { type: 'agent', value: 'a' } },
@@ -69,10 +77,27 @@ test.each([
 test.each([
   { type: 'revocation.approved', cause: 'c' },
   { type: 'revocation.denied', cause: 'c' },
-  { type: 'revocation.cancelled', cause: 'c' },
-  { type: 'revocation.rescheduled', cause: 'c', effective_at: AT },
+  { type: 'revocation.cancelled', cause: 'c', by_source: false },
+  { type: 'revocation.rescheduled', cause: 'c', effective_at: AT, by_source: 'no' },
   { type: 'revocation.lift_requested', orders: ['0'.repeat(32)] },
 ])('only who is admin decides over causes and orders: $type', async (event) => {
-  expect(await say('plain', ['publish:lifecycle'], event)).toBe('forbidden /type');
-  expect(await say('plain', ['publish:lifecycle', 'admin'], event)).toBe('taken');
+  const pointer = 'by_source' in event ? '/by_source' : '/type';
+  expect(await say('plain', ['publish:lifecycle'], event)).toBe(`forbidden ${pointer}`);
+  const admin = { ...event, ...('by_source' in event ? { by_source: undefined } : {}) };
+  expect(await say('plain', ['publish:lifecycle', 'admin'], admin)).toBe('taken');
+});
+
+test('a source speaks for itself where it takes back what it scheduled, and intake says so', async () => {
+  const cancel = { type: 'revocation.cancelled', cause: 'c' };
+  expect(await say('plain', ['publish:decisions'], cancel)).toBe('forbidden /type');
+  const before = (await readEvents(eventLog, 'lifecycle', opened.vault)).length;
+  expect(await say('plain', ['publish:lifecycle'], cancel)).toBe('taken');
+  expect(await say('plain', ['publish:lifecycle'], { ...cancel, by_source: true })).toBe('taken');
+  expect(await say('plain', ['publish:lifecycle', 'admin'], cancel)).toBe('taken');
+  const found = (await readEvents(eventLog, 'lifecycle', opened.vault)).slice(before);
+  expect(found.map(({ record: { body, assigned } }) => [body.by_source, assigned])).toEqual([
+    [true, ['id', 'by_source']],
+    [true, ['id']],
+    [null, ['id']],
+  ]);
 });

@@ -63,6 +63,56 @@ describe('a cause with a time ahead', () => {
     expect(await sim.settle()).toEqual([]);
   });
 
+  it('a source may change and cancel its own; never another’s, a compromise, or what a second person was asked about', async () => {
+    const sim = new Simulation();
+    const say = (producer: string, cause: string, more = {}) =>
+      sim.say(producer, { type: 'revocation.cancelled', cause, by_source: true, ...more });
+    const at1h = at(sim.nowUs + 3600e6);
+    const leave = (id: string, name: string, more = {}) =>
+      sim.say('hr', { type: 'principal.offboarded', principal: sim.person(id), effective_at: at1h, ...more }, name);
+    const [off, byOrder, moved, foreign] = [
+      leave('anna', 'a'),
+      leave('ben', 'b'),
+      leave('eve', 'c'),
+      leave('kim', 'd'),
+    ];
+    sim.say('okta', { type: 'principal.offboarded', principal: sim.person('lea'), effective_at: at1h }, 'a');
+    const breach = sim.say(
+      'hr',
+      { type: 'revocation.requested', principal: sim.person('tom'), security: true, effective_at: at1h },
+      'breach',
+    );
+    say('hr', 'a');
+    say('hr', byOrder.order);
+    sim.say('hr', { type: 'revocation.rescheduled', cause: 'c', by_source: true, effective_at: at(sim.nowUs + 60e6) });
+    const refused = [say('okta', 'd'), say('okta', foreign.order), say('hr', 'breach'), say('hr', 'a')];
+    await sim.settle();
+    expect([off, byOrder, moved, foreign, breach].map(({ state }) => state)).toEqual([
+      'cancelled',
+      'cancelled',
+      'scheduled',
+      'scheduled',
+      'scheduled',
+    ]);
+    expect(refused.map(({ code }) => code)).toEqual(['unknown_cause', 'unknown_cause', 'security', 'not_waiting']);
+    sim.pass(60);
+    await sim.settle();
+    expect(moved.state).toBe('ordered');
+
+    sim.settings = { ...sim.settings, holdCount: 0, holdShare: 0 };
+    const held = [leave('x', 'x'), leave('y', 'y')];
+    await sim.settle();
+    expect(held.map(({ state }) => state)).toEqual(['held', 'held']);
+    sim.say('admin', { type: 'revocation.approved', cause: held[1]!.order, actor: pseudonym('boss') });
+    expect(held[1]!.state).toBe('scheduled');
+    const answers = held.map(({ id }) => say('hr', id));
+    const later = sim.say('hr', { type: 'revocation.rescheduled', cause: 'y', by_source: true, effective_at: at1h });
+    await sim.settle();
+    expect([...answers, later].map(({ code }) => code)).toEqual(['second_person', 'second_person', 'second_person']);
+    expect(held.map(({ state }) => state)).toEqual(['held', 'scheduled']);
+    expect(sim.refold().causes.get(off.order)).toMatchObject({ state: 'cancelled', decidedBy: 'hr' });
+  });
+
   it('goes at once where it is urgent', async () => {
     const sim = new Simulation();
     const cause = sim.say('hr', {
