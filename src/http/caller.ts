@@ -25,8 +25,11 @@ export interface Caller {
  */
 export type Authenticate = (authorization: string | undefined) => Caller | Promise<Caller>;
 
-/** What a route says of itself in `config.access`: open to everyone, or to callers with at least one of these scopes. */
-export type Access = 'public' | readonly [Scope, ...Scope[]];
+/**
+ * What a route says of itself in `config.access`: open to everyone; `own`, where the route itself tells who calls (a signature, other
+ * credentials), and work is bounded as for callers; or to callers with at least one of these scopes.
+ */
+export type Access = 'public' | 'own' | readonly [Scope, ...Scope[]];
 
 declare module 'fastify' {
   interface FastifyContextConfig {
@@ -34,7 +37,7 @@ declare module 'fastify' {
     access?: Access;
   }
   interface FastifyRequest {
-    /** Set on every route that is not public. */
+    /** Set on every route whose access are scopes. */
     caller: Caller;
   }
 }

@@ -145,7 +145,7 @@ async function describe(http: Http, version: string): Promise<void> {
       const access = route.config?.access;
       const described = {
         ...schema,
-        ...(access === 'public' || access === undefined ? {} : { security: [{ token: [] }] }),
+        ...(typeof access === 'object' ? { security: [{ token: [] }] } : {}),
       };
       return { schema: described, url };
     },
@@ -179,7 +179,7 @@ function requireAccess(http: Http, authenticate: Authenticate): void {
   });
   http.addHook('onRequest', async (request) => {
     const access = request.routeOptions.config.access;
-    if (access === 'public' || request.is404) return;
+    if (access === 'public' || access === 'own' || request.is404) return;
     request.caller = await authenticate(request.headers.authorization);
     requireAnyScope(request.caller, access!);
   });

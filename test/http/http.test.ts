@@ -200,18 +200,21 @@ describe('an answer that waits', () => {
 });
 
 describe('bounded work', () => {
-  test('one request too many is overloaded, and a place is free again after an answer', async () => {
+  test.each([
+    ['a scope', ['read'] as const],
+    ['that the route tells who calls', 'own' as const],
+  ])('one request too many is overloaded, and a place is free again after an answer: %s', async (_what, access) => {
     await open({ KEELSON_HTTP_MAX_REQUESTS: 1 });
     let finish = (): void => undefined;
     let entered = (): void => undefined;
     const inside = new Promise<void>((resolve) => (entered = resolve));
-    http.get('/slow', { config: { access: ['read'] } }, async () => {
+    http.get('/slow', { config: { access } }, async () => {
       entered();
       await new Promise<void>((resolve) => (finish = resolve));
       return { done: true };
     });
     const headers = { authorization: 'Bearer read' };
-    const first = http.inject({ url: '/slow', headers });
+    const first = http.inject({ url: '/slow', headers: access === 'own' ? {} : headers });
     await inside;
     const second = await http.inject({ url: '/v1/things/1', headers });
     expect(second.statusCode).toBe(503);
