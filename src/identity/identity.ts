@@ -7,7 +7,7 @@ import type { Positions } from '../ledger/projection.js';
 import { allAbove, closureOf, type Closure } from './closure.js';
 import type { Graph } from './graph.js';
 import type { NodeKind } from './kinds.js';
-import { viewName, viewOwned, viewToken, type Named, type Owned, type SeenToken } from './views.js';
+import { viewGrants, viewName, viewOwned, viewToken, type Named, type Owned, type SeenToken } from './views.js';
 
 /** One human: every pseudonym they have, the one asked for first. */
 export interface Human {
@@ -152,6 +152,12 @@ export class Identity {
       tokens: [...closure.named, ...closure.unnamed].map((token) => viewToken(graph, token)),
       sharedCount: countShared(graph, roots, closure, nowUs),
     };
+  }
+
+  /** The grants that tokens say they stem from. @throws KeelsonError `not_ready` */
+  grantsOf(tokens: readonly Origin[]): Named[] {
+    const graph = this.#graph();
+    return rootsOf(graph, tokens).flatMap((token) => viewGrants(graph, token));
   }
 
   /** What an origin reaches, with what the persons in it own: for a dry run. @throws KeelsonError `not_ready` */

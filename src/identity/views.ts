@@ -64,6 +64,17 @@ export function viewToken(graph: Graph, token: number): SeenToken {
   };
 }
 
+/** The grants that a token names. */
+export function viewGrants(graph: Graph, token: number): Named[] {
+  const { edges, nodes } = graph;
+  const grants: Named[] = [];
+  for (let edge = edges.firstOfChild(token); edge >= 0; edge = edges.nextOfChild(edge)) {
+    const parent = edges.parent(edge);
+    if ((edges.roles(edge) & ROLE.names) !== 0 && nodes.kind(parent) === 'grant') grants.push(viewName(graph, parent));
+  }
+  return grants;
+}
+
 const timeOf = (us: number): bigint | null => (us === 0 ? null : BigInt(us));
 
 export const viewName = ({ nodes }: Graph, node: number): Named => ({ issuer: nodes.issuer(node), id: nodes.id(node) });

@@ -23,7 +23,12 @@ export interface OrderKey {
 export interface Target {
   readonly type: string;
   readonly issuer: string;
+  /** '' for a token that is known by its digest alone, and for all sessions of a person at the issuer. */
   readonly value: string;
+  /** Of a token that was shown. */
+  readonly digest?: string;
+  /** With the grants that the token stems from. */
+  readonly grants?: true;
 }
 
 export interface Incomplete {
@@ -104,6 +109,13 @@ export interface Cause {
 export const isWaiting = ({ state }: Cause): boolean =>
   state === 'pending' || state === 'scheduled' || state === 'held';
 
-/** Whether it makes people leavers, wholly or in part. */
-export const isLeave = ({ kind, principal, groups }: Cause): boolean =>
+/** Whether it makes people leavers, wholly or in part. Who only has to sign in again has not left. */
+export const isLeave = (cause: Cause): boolean => isAboutPerson(cause) && cause.effect === 'block';
+
+/** Whether it is about a person and what is theirs, not about some groups. */
+export const isAboutPerson = ({ kind, principal, groups }: Cause): boolean =>
   kind === 'leaver' || kind === 'scope_loss' || (kind === 'request' && principal !== undefined && groups.length === 0);
+
+/** Whether it is about all sessions that a person has at an issuer, and nothing else. */
+export const isSignOut = ({ principal, target }: Pick<Cause, 'principal' | 'target'>): boolean =>
+  principal !== undefined && target?.type === 'session' && target.value === '';

@@ -5,7 +5,7 @@ import { formatTimestamp } from '../events/time.js';
 import type { OwnEvent } from '../intake/encoder.js';
 import { KEY_BYTES } from '../protocol/keys.js';
 import { formatChanges, MAX_PART_KEYS, type Change } from '../protocol/part.js';
-import type { Cause, Incomplete, OrderKeyType } from './cause.js';
+import type { Cause, Incomplete, OrderKeyType, Target } from './cause.js';
 import { partName } from './names.js';
 import type { RevocationState } from './state.js';
 
@@ -73,12 +73,19 @@ function writePart(
     counts: countTypes(entries),
     incomplete: incomplete.map((one) => ({ ...one })),
     ...(mode === undefined ? {} : { mode }),
-    ...(target === undefined ? {} : { target: { ...target } }),
+    ...(target === undefined ? {} : { target: tellTarget(target) }),
     ...(reasonCode === undefined ? {} : { reason_code: reasonCode }),
     ...(sourceSystem === undefined ? {} : { source_system: sourceSystem }),
     ...(late === true ? { late } : {}),
   });
 }
+
+/** A token by its id, else by its digest. */
+const tellTarget = ({ type, issuer, value, digest }: Target): JsonObject => ({
+  type,
+  issuer,
+  value: value === '' && digest !== undefined ? digest : value,
+});
 
 /** A record about a cause; its name is that of its part. */
 export function own(

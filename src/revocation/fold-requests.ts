@@ -1,6 +1,6 @@
 /** What administrators ask for: orders, other times, an end to them, an answer to those that wait for a second person. */
 import { numberOf, objectOf, textOf, textsOf } from './body.js';
-import { isWaiting, type Cause } from './cause.js';
+import { isSignOut, isWaiting, type Cause } from './cause.js';
 import { makeCause } from './fold-causes.js';
 import type { LifecycleEvent } from './lifecycle.js';
 import type { RevocationState } from './state.js';
@@ -46,10 +46,13 @@ function makeRequest(state: RevocationState, event: LifecycleEvent): Cause {
   const group = textOf(body, 'group');
   const mode = textOf(body, 'mode');
   const world = textOf(body, 'world');
+  const digest = target && textOf(target, 'digest')?.toLowerCase();
   const named = target && {
     type: textOf(target, 'type') ?? '',
     issuer: textOf(target, 'issuer') ?? '',
     value: textOf(target, 'value') ?? '',
+    ...(digest === undefined ? {} : { digest }),
+    ...(target.grants === true ? { grants: true as const } : {}),
   };
   const cause = makeCause(state, event, 'request', {
     security: body.security === true,
@@ -66,7 +69,12 @@ function makeRequest(state: RevocationState, event: LifecycleEvent): Cause {
 /** Why a request can't be followed. */
 function checkRequest({ principal, target }: Cause): string | undefined {
   if (target === undefined) return principal === undefined ? 'no_target' : undefined;
-  if (!(TARGETS as readonly string[]).includes(target.type) || target.value === '') return 'unsupported_target';
+  if (!(TARGETS as readonly string[]).includes(target.type)) return 'unsupported_target';
+  const { type, value, digest } = target;
+  if (digest !== undefined && (type !== 'token' || !/^[0-9a-f]{64}$/.test(digest))) return 'unsupported_target';
+  if (value === '' && digest === undefined && !isSignOut({ target, ...(principal && { principal }) })) {
+    return 'unsupported_target';
+  }
   return target.type === 'key' && !/^[0-9a-f]{32}$/.test(target.value) ? 'unsupported_target' : undefined;
 }
 

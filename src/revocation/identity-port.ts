@@ -3,7 +3,7 @@
  * it is complete, and what appears later extends the order.
  */
 import type { Changed, Descendants, Human, Origin, Reach } from '../identity/identity.js';
-import type { Owned } from '../identity/views.js';
+import type { Named, Owned } from '../identity/views.js';
 import type { Positions } from '../ledger/projection.js';
 
 export interface IdentityPort {
@@ -22,6 +22,8 @@ export interface IdentityPort {
    * not what they own, which is an origin of its own.
    */
   descendantsOf(origins: readonly Origin[]): Descendants | Promise<Descendants>;
+  /** The grants that tokens say they stem from. */
+  grantsOf(tokens: readonly Origin[]): readonly Named[] | Promise<readonly Named[]>;
   /** For a dry run; with what the persons own. */
   reachOf(origins: readonly Origin[]): Reach | Promise<Reach>;
   /**

@@ -2,7 +2,7 @@
 import { formatHex } from '../core/bytes.js';
 import { deriveKey, type KeyType } from '../protocol/keys.js';
 import { keysOfToken } from '../protocol/token-keys.js';
-import type { Cause, Incomplete, OrderKey, OrderKeyType } from './cause.js';
+import { isSignOut, type Cause, type Incomplete, type OrderKey, type OrderKeyType } from './cause.js';
 import type { Owned, SeenToken } from '../identity/views.js';
 import type { KeyMaterial } from './state.js';
 import type { Belongings, World } from './world.js';
@@ -43,6 +43,10 @@ export function wantedKeys(
 ): Wanted {
   const keys = new Keys(material, cause.effect);
   const incomplete: Incomplete[] = [];
+  if (isSignOut(cause)) {
+    addSessions(keys, cause, world);
+    return { keys: keys.keys, incomplete };
+  }
   if (cause.target !== undefined) addTarget(keys, cause.target);
   else if (cause.groups.length > 0 || cause.kind === 'mover') addMemberships(keys, cause, world);
   else {
@@ -65,7 +69,7 @@ export function lostKeys(material: KeyMaterial, cause: Cause, world: World): Rea
   }
   const { lost } = world;
   if (lost !== undefined && cause.groups.length === 0) {
-    addNamed(keys, lost);
+    addNamed(keys, lost, cause.effect);
     for (const { type, issuer, id } of lost.owned) keys.add(type, issuer, [id]);
     for (const token of lost.descendants.tokens) addToken(keys, token);
   }
@@ -83,10 +87,32 @@ export function regainedKeys(material: KeyMaterial, cause: Cause, world: World):
   return new Set(keys.keys.keys());
 }
 
-function addTarget(keys: Keys, { type, issuer, value }: NonNullable<Cause['target']>): void {
+function addTarget(keys: Keys, { type, issuer, value, digest }: NonNullable<Cause['target']>): void {
+  if (digest !== undefined) keys.add('token', '', [digest]);
   if (type === 'key') keys.addKey(value, 'key');
-  else keys.add(type as KeyType, issuer, [type === 'token' && issuer === '' ? value.toLowerCase() : value]);
+  else if (value !== '') {
+    keys.add(type as KeyType, issuer, [type === 'token' && issuer === '' ? value.toLowerCase() : value]);
+  }
 }
+
+/** All sessions of a person at one issuer: those that are known end, and what was issued up to now is refused. */
+function addSessions(keys: Keys, cause: Cause, { human, persons, descendants }: World): void {
+  const { issuer } = cause.target!;
+  for (const subject of human.subjects) {
+    const person = persons.get(subject);
+    if (person?.issuer === issuer) keys.add('principal', issuer, [person.id], 'principal', 'cutoff');
+  }
+  for (const one of descendants.sessions) {
+    if (one.issuer === issuer) keys.add('session', issuer, [one.id], 'session', endOfIds(cause));
+  }
+}
+
+/**
+ * What becomes of grants and sessions. With a cutoff those that were there end for good, or what was issued under them would go on by
+ * being refreshed; later ones only are as old as they are.
+ */
+const endOfIds = ({ effect, complete }: Cause): OrderKey['change'] =>
+  effect === 'cutoff' && !complete ? 'block' : effect;
 
 function addMemberships(keys: Keys, { groups }: Cause, { human, persons, policy }: World): void {
   for (const subject of human.subjects) {
@@ -146,9 +172,16 @@ function addOwned(keys: Keys, cause: Cause, { owned, human }: World, hasLeft: (s
   }
 }
 
-function addNamed(keys: Keys, { descendants }: Belongings, wants: (issuer: string) => boolean = () => true): void {
-  for (const { issuer, id } of descendants.grants) if (wants(issuer)) keys.add('grant', issuer, [id]);
-  for (const { issuer, id } of descendants.sessions) if (wants(issuer)) keys.add('session', issuer, [id]);
+function addNamed(
+  keys: Keys,
+  { descendants }: Belongings,
+  change: OrderKey['change'],
+  wants: (issuer: string) => boolean = () => true,
+): void {
+  for (const { issuer, id } of descendants.grants) if (wants(issuer)) keys.add('grant', issuer, [id], 'grant', change);
+  for (const { issuer, id } of descendants.sessions) {
+    if (wants(issuer)) keys.add('session', issuer, [id], 'session', change);
+  }
   if (!wants('')) return;
   for (const id of descendants.delegations) keys.add('delegation', '', [id]);
   for (const id of descendants.agents) keys.add('agent', '', [id]);
@@ -157,7 +190,7 @@ function addNamed(keys: Keys, { descendants }: Belongings, wants: (issuer: strin
 
 function addDescendants(keys: Keys, material: KeyMaterial, cause: Cause, world: World, incomplete: Incomplete[]): void {
   const owns = (issuer: string): boolean => cause.kind !== 'scope_loss' || world.policy.owns.includes(issuer);
-  addNamed(keys, world, owns);
+  addNamed(keys, world, cause.principal === undefined ? cause.effect : endOfIds(cause), owns);
   for (const token of world.descendants.tokens) {
     if (!owns(token.issuer) || isCovered(keys, material, token, world)) continue;
     addToken(keys, token);

@@ -5,7 +5,7 @@
 import type { Hasher } from '../core/hasher.js';
 import { deriveCanaryKey } from '../protocol/keys.js';
 import { RevocationTable } from '../protocol/revocation-table.js';
-import { isLeave, isWaiting, type Burst, type Cause, type OrderKey } from './cause.js';
+import { isAboutPerson, isLeave, isWaiting, type Burst, type Cause, type OrderKey } from './cause.js';
 import type { Thing } from '../identity/identity.js';
 import { orderName } from './names.js';
 
@@ -88,9 +88,12 @@ export class RevocationState {
     else named.push(cause.order);
     for (const subject of cause.subjects) this.#link(subject, cause);
     if (cause.target !== undefined) {
-      const { type, issuer, value } = cause.target;
-      const name = targetName(type, issuer, value);
-      this.#byTarget.set(name, [...(this.#byTarget.get(name) ?? []), cause.order]);
+      const { type, issuer, value, digest } = cause.target;
+      const names = [
+        ...(value === '' ? [] : [targetName(type, issuer, value)]),
+        ...(digest === undefined ? [] : [targetName(type, '', digest)]),
+      ];
+      for (const name of names) this.#byTarget.set(name, [...(this.#byTarget.get(name) ?? []), cause.order]);
     }
     this.update(cause);
   }
@@ -175,7 +178,7 @@ export class RevocationState {
   /** Somebody new begins to decide: what was attached to leavers and targets while nobody looked is looked for. */
   touchAll(): void {
     for (const cause of this.causes.values()) {
-      const mayGrow = isLeave(cause) || cause.target !== undefined;
+      const mayGrow = isAboutPerson(cause) || cause.target !== undefined;
       if (cause.state === 'ordered' && mayGrow && !this.touched.has(cause.order)) {
         this.touched.set(cause.order, cause.index);
       }

@@ -1,9 +1,9 @@
 /** Asking the graph, the vault and the configuration for the worlds that `step` decides on. */
 import type { Logger } from '../platform/logger.js';
-import type { Cause } from './cause.js';
+import { isSignOut, type Cause, type Target } from './cause.js';
 import type { Follower } from './follower.js';
 import { parseHex } from './hex.js';
-import type { Changed, Human, Origin } from '../identity/identity.js';
+import type { Changed, Descendants, Human, Origin, OriginType } from '../identity/identity.js';
 import type { IdentityPort } from './identity-port.js';
 import { LIFECYCLE } from './lifecycle.js';
 import { endOf } from './order-keys.js';
@@ -88,10 +88,8 @@ export class Survey {
   async #askGraph(cause: Cause, hasLeft: (subject: string) => boolean): Promise<Draft> {
     const { identity } = this.options;
     if (cause.principal === undefined) {
-      const { type, issuer, value } = cause.target!;
       const human = { subjects: [], absentIssuers: [] };
-      if (type === 'key') return { human, owned: [], descendants: NO_DESCENDANTS };
-      return { human, owned: [], descendants: await identity.descendantsOf([{ type, issuer, id: value } as Origin]) };
+      return { human, owned: [], descendants: await this.#below(cause.target!) };
     }
     const { subjects, absentIssuers } = await identity.aliasesOf(cause.principal);
     const human = { subjects: [...new Set([cause.principal, ...subjects])].sort(), absentIssuers };
@@ -103,6 +101,20 @@ export class Survey {
     };
   }
 
+  /** What stems from a target; of a token also the grants that it stems from, where they are asked for. */
+  async #below({ type, issuer, value, digest, grants }: Target): Promise<Descendants> {
+    const { identity } = this.options;
+    if (type === 'key') return NO_DESCENDANTS;
+    const origins: Origin[] = value === '' ? [] : [{ type: type as OriginType, issuer, id: value }];
+    if (digest !== undefined) origins.push({ type: 'token', issuer: '', id: digest });
+    const given = grants === undefined ? [] : await identity.grantsOf(origins);
+    const below = await identity.descendantsOf([
+      ...origins,
+      ...given.map((one) => ({ type: 'grant' as const, ...one })),
+    ]);
+    return { ...below, grants: [...given, ...below.grants] };
+  }
+
   /** What persons own, and what stems from them and from what of it ends with them. */
   async #belongings(
     cause: Cause,
@@ -111,7 +123,7 @@ export class Survey {
   ): Promise<Belongings> {
     const { identity } = this.options;
     if (cause.groups.length > 0 || cause.kind === 'mover') return { owned: [], descendants: NO_DESCENDANTS };
-    const owned = cause.kind === 'scope_loss' ? [] : await identity.ownedBy(subjects);
+    const owned = cause.kind === 'scope_loss' || isSignOut(cause) ? [] : await identity.ownedBy(subjects);
     const ending = owned.filter((one) => endOf(cause, one, subjects, hasLeft) !== undefined);
     return { owned, descendants: await identity.descendantsOf([{ subjects }, ...ending]) };
   }

@@ -22,7 +22,15 @@ export const Revocation = Type.Object({
   orderedIndex: Type.Optional(Type.Integer({ description: 'The lifecycle entry of its first part' })),
   security: Type.Boolean(),
   subjects: Type.Array(Type.String({ description: 'Pseudonym' })),
-  target: Type.Optional(Type.Object({ type: Type.String(), issuer: Type.String(), value: Type.String() })),
+  target: Type.Optional(
+    Type.Object({
+      type: Type.String(),
+      issuer: Type.String(),
+      value: Type.String(),
+      digest: Type.Optional(Type.String({ description: 'SHA-256 of a token that was shown' })),
+      grants: Type.Optional(Type.Boolean({ description: 'With the grants that the token stems from' })),
+    }),
+  ),
   groups: Type.Array(Type.String()),
   effect: Type.String(),
   mode: Type.Optional(Type.String()),

@@ -15,7 +15,7 @@ import { keysOfToken, type TokenFacts } from '../../src/protocol/token-keys.js';
 import type { Cause } from '../../src/revocation/cause.js';
 import { foldEvent } from '../../src/revocation/fold.js';
 import type { Descendants, Human, Origin } from '../../src/identity/identity.js';
-import type { Owned } from '../../src/identity/views.js';
+import type { Named, Owned } from '../../src/identity/views.js';
 import type { IdentityPort } from '../../src/revocation/identity-port.js';
 import { readLifecycle } from '../../src/revocation/lifecycle.js';
 import { RevocationState, type KeyMaterial } from '../../src/revocation/state.js';
@@ -41,6 +41,8 @@ export class Graph implements IdentityPort {
   readonly humans: string[][] = [];
   readonly absent = new Map<string, string[]>();
   readonly owned = new Map<string, Owned[]>();
+  /** By a token's name. */
+  readonly grants = new Map<string, Named[]>();
   /** By a pseudonym in hex, or `type:id`. */
   readonly below = new Map<string, Partial<Descendants>>();
 
@@ -64,6 +66,9 @@ export class Graph implements IdentityPort {
       tokens: all.flatMap(({ tokens }) => tokens),
       sharedCount: all.reduce((sum, { sharedCount }) => sum + sharedCount, 0),
     };
+  }
+  grantsOf(origins: readonly Origin[]): Named[] {
+    return origins.flatMap((one) => ('subjects' in one ? [] : (this.grants.get(one.id) ?? [])));
   }
   reachOf = (): never => {
     throw new Error('not asked here');
