@@ -15,6 +15,8 @@ import { revocationSettings } from './revocation/settings.js';
 import { provisioningSettings } from './provisioning/settings.js';
 import { searchSettings } from './search/settings.js';
 import { vaultSettings } from './vault/settings.js';
+import { parseEndpoints } from './webhooks/endpoints.js';
+import { webhookSettings } from './webhooks/settings.js';
 
 /** The rooms' settings, in the order of docs/settings.md. */
 export const SETTINGS = [
@@ -28,6 +30,7 @@ export const SETTINGS = [
   ['Search', searchSettings],
   ['Revocation', revocationSettings],
   ['Provisioning', provisioningSettings],
+  ['Webhooks', webhookSettings],
 ] as const;
 
 const configSchema = Type.Object({
@@ -41,6 +44,7 @@ const configSchema = Type.Object({
   ...searchSettings.properties,
   ...revocationSettings.properties,
   ...provisioningSettings.properties,
+  ...webhookSettings.properties,
 });
 
 export type Config = Readonly<Static<typeof configSchema>>;
@@ -83,6 +87,12 @@ function relate(config: Partial<Config>): string[] {
       `KEELSON_HTTP_MEMORY_BYTES is ${memoryBytes}, but a single upload may take ${uploadBytes}: raise it, or lower ` +
         'KEELSON_INTAKE_BODY_BYTES, KEELSON_INTAKE_DECODED_BYTES or KEELSON_INTAKE_MAX_ITEMS',
     );
+  }
+  try {
+    if (config.KEELSON_WEBHOOKS !== undefined) parseEndpoints(config.KEELSON_WEBHOOKS);
+  } catch (error) {
+    if (!(error instanceof KeelsonError)) throw error;
+    problems.push(error.message);
   }
   return problems;
 }

@@ -23,6 +23,8 @@ import { openLedger } from './server/ledger.js';
 import { listen } from './server/listen.js';
 import { openRevocation } from './server/revocation.js';
 import { openProvisioning } from './server/provisioning.js';
+import { openWebhooks } from './server/webhooks.js';
+import { registerWebhooks } from './webhooks/routes.js';
 
 export interface Server {
   /** Resolves when it takes requests. @throws KeelsonError what kept it from that; everything is stopped again. */
@@ -98,9 +100,12 @@ async function open(
   closing.add(ledger.close);
   const intake = openIntake({ foundation, eventLog, ledger: ledger.settlement, readiness, metrics });
   closing.add(intake.close);
+  const webhooks = openWebhooks(foundation, metrics);
+  closing.add(() => webhooks.close());
   const chores = [
     { name: 'originals in quarantine that expired', run: () => foundation.vault.quarantine.purge(clock.nowUs()) },
     { name: 'weeks of duplicate keys that are past', run: () => ledger.store.dropOldSlots() },
+    { name: 'webhooks that nobody took in time', run: () => webhooks.tidy() },
   ];
   closing.add(startHousekeeping(chores, logger));
 
@@ -116,6 +121,7 @@ async function open(
     identity,
     readiness,
     metrics,
+    webhooks,
   });
   closing.add(revocation.close);
   const http = await openHttp({
@@ -131,6 +137,7 @@ async function open(
   const provisioning = openProvisioning(foundation, ledger, intake.intake, access, readiness);
   closing.add(provisioning.close);
   await provisioning.register(http);
+  registerWebhooks(http, { webhooks, clock });
   const adminTokenFile = join(storage.dataFolder, 'admin.token');
   await ensureAdmin(access.store, clock, adminTokenFile);
   const url = await listen(http, config.KEELSON_HOST, config.KEELSON_PORT);

@@ -34,6 +34,15 @@ export interface CauseFilter {
   readonly subject?: string;
 }
 
+export interface OverdueCause {
+  readonly order: string;
+  readonly producer: string;
+  readonly kind: Cause['kind'];
+  readonly state: Cause['state'];
+  /** Since when something should have happened to it. */
+  readonly dueUs: bigint;
+}
+
 export interface CausePage {
   readonly causes: readonly Cause[];
   readonly asOf: ReadonlyMap<string, bigint>;
@@ -92,6 +101,16 @@ export class Causes {
     );
     const row = rows[0]!;
     return { count: Number(row.count), oldestUs: row.oldest, order: row.order_name };
+  }
+
+  /** Those causes, `limit` at most, the longest overdue first. */
+  async overdueCauses(beforeUs: bigint, limit: number): Promise<OverdueCause[]> {
+    const { rows } = await this.database.query<OverdueCause>(
+      `select order_name as "order", producer, kind, state, due_us as "dueUs" from keelson.revocation_cause
+       where state in ('pending', 'scheduled', 'held') and due_us < $1 order by due_us, order_name limit $2`,
+      [beforeUs, limit],
+    );
+    return rows;
   }
 
   #read<T>(work: (tx: PoolClient) => Promise<T>): Promise<T> {

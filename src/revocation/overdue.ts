@@ -4,7 +4,7 @@ import { KeelsonError } from '../core/error.js';
 import type { Clock } from '../platform/clock.js';
 import type { Database } from '../platform/database.js';
 import type { Logger } from '../platform/logger.js';
-import { Causes } from './causes.js';
+import { Causes, type OverdueCause } from './causes.js';
 import { LIFECYCLE } from './lifecycle.js';
 
 export interface Overdue {
@@ -20,11 +20,20 @@ export interface OverdueOptions {
   readonly logger: Logger;
   readonly metrics: Registry;
   readonly overdueS: number;
-  /** Told whenever causes have come to be overdue that were not before. */
-  readonly onOverdue?: (overdue: Overdue) => void;
+  /** Told of each cause that has come to be overdue, again where that failed; every process that watches tells it. */
+  readonly onOverdue?: (notice: OverdueNotice) => Promise<void>;
+}
+
+/** That a cause is overdue; or, without one, that lifecycle is not folded from `position` on, so that nobody knows which causes are. */
+export interface OverdueNotice {
+  readonly cause?: OverdueCause;
+  readonly position?: bigint;
+  readonly waitedS: number;
 }
 
 const LOOK_MS = 5_000;
+/** Causes that are told of one by one; the count is of all. */
+const TOLD_MAX = 10_000;
 
 /** Looks every few seconds, in every process, into what is folded and whether folding goes on. */
 export class OverdueWatch {
@@ -33,6 +42,9 @@ export class OverdueWatch {
   readonly #timer: NodeJS.Timeout;
   #last: Overdue = { count: 0, order: null, waitedS: 0 };
   #behindSinceMs: number | undefined;
+  #behindAt = 0n;
+  /** What was told: orders, and the place that folding does not get past. */
+  #told = new Set<string>();
   #looking = Promise.resolve();
 
   constructor(options: OverdueOptions) {
@@ -70,32 +82,55 @@ export class OverdueWatch {
 
   /** What is overdue now. @throws KeelsonError `database_unavailable` */
   async look(): Promise<Overdue> {
-    const { clock, logger, overdueS, onOverdue } = this.#options;
+    const { clock, logger, overdueS } = this.#options;
     const nowUs = clock.nowUs();
-    const { count, oldestUs, order } = await this.#causes.overdue(nowUs - BigInt(overdueS) * 1_000_000n);
-    const waitedS = oldestUs === null ? 0 : Number((nowUs - oldestUs) / 1_000_000n);
+    const beforeUs = nowUs - BigInt(overdueS) * 1_000_000n;
+    const { count, oldestUs, order } = await this.#causes.overdue(beforeUs);
+    const waitedS = oldestUs === null ? 0 : secondsBetween(oldestUs, nowUs);
     let overdue: Overdue = { count, order, waitedS };
     const behindS = await this.#behindS();
     // What is not even folded may hold causes.
     if (count === 0 && behindS > overdueS) overdue = { count: 1, order: null, waitedS: Math.floor(behindS) };
-    if (overdue.count > this.#last.count) {
-      logger.error({ ...overdue }, 'revocation: causes wait for their orders');
-      onOverdue?.(overdue);
-    }
+    if (overdue.count > this.#last.count) logger.error({ ...overdue }, 'revocation: causes wait for their orders');
     this.#last = overdue;
+    await this.#tell(overdue, beforeUs, nowUs);
     return overdue;
+  }
+
+  async #tell({ count, order, waitedS }: Overdue, beforeUs: bigint, nowUs: bigint): Promise<void> {
+    const { onOverdue } = this.#options;
+    if (onOverdue === undefined || count === 0) return this.#told.clear();
+    const notices = new Map<string, OverdueNotice>();
+    if (order === null) notices.set('', { position: this.#behindAt, waitedS });
+    else {
+      for (const cause of await this.#causes.overdueCauses(beforeUs, TOLD_MAX)) {
+        notices.set(cause.order, { cause, waitedS: secondsBetween(cause.dueUs, nowUs) });
+      }
+    }
+    for (const name of this.#told) if (!notices.has(name)) this.#told.delete(name);
+    for (const [name, notice] of notices) {
+      if (this.#told.has(name)) continue;
+      await onOverdue(notice);
+      this.#told.add(name);
+    }
   }
 
   /** For how long the projection has not caught up with lifecycle, in seconds. */
   async #behindS(): Promise<number> {
-    const { rows } = await this.#options.database.query<{ behind: boolean }>(
-      `select h.size > coalesce(p.next_index, 0) as behind from keelson.log l join keelson.head h on h.log = l.id
+    const { rows } = await this.#options.database.query<{ behind: boolean; at: bigint }>(
+      `select h.size > coalesce(p.next_index, 0) as behind, coalesce(p.next_index, 0) as at
+       from keelson.log l join keelson.head h on h.log = l.id
        left join keelson.projection_position p on p.log = l.id and p.projection = 'revocation' where l.path = $1`,
       [LIFECYCLE],
     );
     const nowMs = this.#options.clock.monotonicMs();
     if (rows[0]?.behind !== true) this.#behindSinceMs = undefined;
-    else this.#behindSinceMs ??= nowMs;
+    else {
+      this.#behindSinceMs ??= nowMs;
+      this.#behindAt = rows[0].at;
+    }
     return this.#behindSinceMs === undefined ? 0 : (nowMs - this.#behindSinceMs) / 1000;
   }
 }
+
+const secondsBetween = (fromUs: bigint, toUs: bigint): number => Number((toUs - fromUs) / 1_000_000n);

@@ -2,6 +2,7 @@ import type { Registry } from 'prom-client';
 import type { Access } from '../access/access.js';
 import { ownedIssuers } from '../access/producer.js';
 import { KeelsonError } from '../core/error.js';
+import { formatTimestamp, type JsonObject } from '../events/index.js';
 import type { Readiness } from '../http/readiness.js';
 import type { Intake } from '../intake/intake.js';
 import { ProjectionRunner } from '../ledger/projection-runner.js';
@@ -11,7 +12,7 @@ import { Desk } from '../revocation/desk.js';
 import { dryRun } from '../revocation/dry-run.js';
 import { Follower } from '../revocation/follower.js';
 import type { IdentityPort } from '../revocation/identity-port.js';
-import { OverdueWatch } from '../revocation/overdue.js';
+import { OverdueWatch, type OverdueNotice } from '../revocation/overdue.js';
 import { Processor } from '../revocation/processor.js';
 import { revocationProjection } from '../revocation/projection.js';
 import type { RequestRoutesOptions } from '../revocation/request-routes.js';
@@ -19,6 +20,7 @@ import type { KeyMaterial } from '../revocation/state.js';
 import { Survey } from '../revocation/survey.js';
 import { Terms } from '../revocation/term.js';
 import type { Policy } from '../revocation/world.js';
+import type { Message, Webhooks } from '../webhooks/webhooks.js';
 import type { Foundation } from './foundation.js';
 import type { LedgerParts } from './ledger.js';
 
@@ -30,6 +32,7 @@ export interface RevocationParts {
   readonly identity: IdentityPort;
   readonly readiness: Readiness;
   readonly metrics: Registry;
+  readonly webhooks: Pick<Webhooks, 'publish'>;
 }
 
 export const revocationMaterial = ({ keyring }: Foundation): KeyMaterial => ({
@@ -47,7 +50,7 @@ export interface RunningRevocation {
 
 /** Starts what turns causes into orders: the projection, the processor, the watch over what is overdue. */
 export function openRevocation(parts: RevocationParts): RunningRevocation {
-  const { foundation, ledger, intake, access, identity, readiness, metrics } = parts;
+  const { foundation, ledger, intake, access, identity, readiness, metrics, webhooks } = parts;
   const { config, logger, clock, database, vault } = foundation;
   const { watch, reader } = ledger;
   const runner = new ProjectionRunner({
@@ -84,6 +87,7 @@ export function openRevocation(parts: RevocationParts): RunningRevocation {
     logger,
     metrics,
     overdueS: config.KEELSON_REVOCATION_OVERDUE_S,
+    onOverdue: (notice) => webhooks.publish(sayOverdue(notice, clock.nowUs())),
   });
   readiness.add('revocation', async () => {
     const failure = runner.failure ?? processor.failure;
@@ -105,6 +109,26 @@ export function openRevocation(parts: RevocationParts): RunningRevocation {
       await Promise.all([processor.close(), overdue.close()]);
       await runner.close();
     },
+  };
+}
+
+/** Told once of each cause, whichever process looks, and however often. */
+function sayOverdue({ cause, position, waitedS }: OverdueNotice, nowUs: bigint): Message {
+  const about: JsonObject =
+    cause === undefined
+      ? { unfolded_from: String(position) }
+      : {
+          order: cause.order,
+          source: cause.producer,
+          kind: cause.kind,
+          state: cause.state,
+          due_at: formatTimestamp(cause.dueUs),
+        };
+  return {
+    type: 'revocation.overdue',
+    timestampUs: nowUs,
+    data: { ...about, waited_s: waitedS },
+    key: cause?.order ?? `unfolded/${String(position)}`,
   };
 }
 

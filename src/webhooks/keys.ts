@@ -14,8 +14,7 @@ export type SigningKey =
 
 /** What a webhook is checked with. */
 export type CheckingKey =
-  | { readonly scheme: 'v1'; readonly secret: KeyObject }
-  | { readonly scheme: 'v1a'; readonly publicKey: Uint8Array };
+  { readonly scheme: 'v1'; readonly secret: KeyObject } | { readonly scheme: 'v1a'; readonly publicKey: Uint8Array };
 
 const SECRET_BYTES = { min: 24, max: 64 };
 const MADE_BYTES = 32;

@@ -16,7 +16,10 @@ export interface Service {
   readonly close: () => Promise<void>;
 }
 
-export async function openService(environment: Record<string, string> = {}): Promise<Service> {
+export async function openService(
+  environment: Record<string, string> = {},
+  logger: pino.Logger = pino({ level: 'silent' }),
+): Promise<Service> {
   const dataFolder = await mkdtemp(join(tmpdir(), 'keelson-provisioning-'));
   const database = await createDatabase({ migrated: false });
   const config = readConfig({
@@ -27,7 +30,7 @@ export async function openService(environment: Record<string, string> = {}): Pro
     KEELSON_TOKEN_FRESH_MS: '0',
     ...environment,
   });
-  const server = createServer(config, { logger: pino({ level: 'silent' }) });
+  const server = createServer(config, { logger });
   await server.start();
   const admin = new Api(server.running.url, (await readFile(server.running.adminTokenFile, 'utf8')).trim());
   return {

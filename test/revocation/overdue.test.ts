@@ -1,0 +1,89 @@
+/** A cause that waits for nobody makes noise: readiness, log, and a signed webhook, once, whoever looks and however often. */
+import pino from 'pino';
+import { Registry } from 'prom-client';
+import { Webhook } from 'standardwebhooks';
+import { afterAll, beforeAll, expect, test, vi } from 'vitest';
+import { systemClock } from '../../src/platform/clock.js';
+import { OverdueWatch, type OverdueNotice } from '../../src/revocation/overdue.js';
+import { makeSecret } from '../../src/webhooks/keys.js';
+import { openService, type Service } from '../provisioning/harness.js';
+import { Receiver } from '../webhooks/receiver.js';
+
+const SECRET = makeSecret();
+let receiver: Receiver;
+let service: Service;
+let log = '';
+
+beforeAll(async () => {
+  receiver = await Receiver.open();
+  service = await openService(
+    {
+      KEELSON_WEBHOOKS: JSON.stringify([{ id: 'ops', url: receiver.url, keys: [SECRET] }]),
+      KEELSON_REVOCATION_OVERDUE_S: '1',
+    },
+    pino({ level: 'warn' }, { write: (line: string) => (log += line) }),
+  );
+});
+afterAll(async () => {
+  await service.close();
+  await receiver.close();
+});
+
+test('each cause that nobody decides is told once', async () => {
+  const { admin, database } = service;
+  const hr = await admin.as('hr', ['publish:lifecycle']);
+  // Somebody else is said to decide, and does not.
+  await database.tamper(
+    `update keelson.revocation_term set holder = gen_random_uuid(), term = term + 1, seen_at = 'infinity'`,
+  );
+  await vi.waitFor(() => expect(log).toContain('another process took the next term'), { timeout: 20_000 });
+  const leave = (id: string): Promise<unknown> =>
+    hr.post(
+      '/v1/events',
+      { id, type: 'principal.offboarded', timestamp: '2026-11-20T16:00:00Z', principal: `${id}@company.com` },
+      { prefer: 'wait=20' },
+    );
+  await Promise.all([leave('sam'), leave('dana')]);
+  const ready = (): Promise<number> => fetch(`${admin.url}/readyz`).then(({ status }) => status);
+  await vi.waitFor(async () => expect(await ready()).toBe(503), { timeout: 20_000, interval: 100 });
+  const received = await receiver.until(2);
+  const told = received.map(({ body, headers }) => {
+    expect(() => new Webhook(SECRET).verify(body, headers)).not.toThrow();
+    return JSON.parse(body) as { type: string; data: { order: string } };
+  });
+  const { body } = await admin.get<{ revocations: { order: string; state: string }[] }>('/v1/revocations');
+  expect(body.revocations.map(({ state }) => state)).toEqual(['pending', 'pending']);
+  expect(told.map(({ data }) => data.order).sort()).toEqual(body.revocations.map(({ order }) => order).sort());
+  for (const one of told) {
+    expect(one).toMatchObject({
+      type: 'revocation.overdue',
+      data: { source: 'hr', kind: 'leaver', state: 'pending', waited_s: expect.any(Number) as number },
+    });
+  }
+  // More looks, and the looks of another process, tell nothing new.
+  const notices: OverdueNotice[] = [];
+  const watch = new OverdueWatch({
+    database: database.database,
+    clock: systemClock,
+    logger: pino({ level: 'silent' }),
+    metrics: new Registry(),
+    overdueS: 1,
+    onOverdue: async (notice) => void notices.push(notice),
+  });
+  await watch.look();
+  await watch.look();
+  expect(notices.map(({ cause }) => cause!.order).sort()).toEqual(told.map(({ data }) => data.order).sort());
+  await watch.close();
+  await ready();
+  const { body: state } = await admin.get<{ endpoints: object[] }>('/v1/webhooks');
+  expect(state.endpoints).toMatchObject([{ id: 'ops', state: 'enabled', waiting: 0, lastOutcome: '200' }]);
+  expect(receiver.received).toHaveLength(2);
+});
+
+test('how endpoints are doing is for admins', async () => {
+  const reader = await service.admin.as('reader', ['read']);
+  expect((await reader.get('/v1/webhooks')).status).toBe(403);
+  expect((await reader.post('/v1/webhooks/ops/enable', undefined)).status).toBe(403);
+  expect((await service.admin.post('/v1/webhooks/nobody/enable', undefined)).status).toBe(404);
+  expect((await service.admin.post('/v1/webhooks/ops/enable', undefined)).status).toBe(204);
+});
