@@ -6,6 +6,7 @@ import { Type, type Static, type TSchema } from 'typebox';
 import { accessSettings } from './access/settings.js';
 import { KeelsonError } from './core/error.js';
 import { eventlogSettings } from './eventlog/settings.js';
+import { feedSettings } from './feed/settings.js';
 import { httpSettings } from './http/settings.js';
 import { intakeSettings, uploadMemoryBytes } from './intake/settings.js';
 import { ledgerSettings } from './ledger/settings.js';
@@ -31,6 +32,7 @@ export const SETTINGS = [
   ['Revocation', revocationSettings],
   ['Provisioning', provisioningSettings],
   ['Webhooks', webhookSettings],
+  ['Feed', feedSettings],
 ] as const;
 
 const configSchema = Type.Object({
@@ -45,6 +47,7 @@ const configSchema = Type.Object({
   ...revocationSettings.properties,
   ...provisioningSettings.properties,
   ...webhookSettings.properties,
+  ...feedSettings.properties,
 });
 
 export type Config = Readonly<Static<typeof configSchema>>;

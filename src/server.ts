@@ -14,6 +14,7 @@ import type { Logger } from './platform/logger.js';
 import { createMetrics } from './platform/metrics.js';
 import { Closing } from './server/closing.js';
 import { openEventLog } from './server/event-log.js';
+import { openFeed } from './server/feed.js';
 import { openFoundation, type Foundation } from './server/foundation.js';
 import { startHousekeeping } from './server/housekeeping.js';
 import { openHttp } from './server/http.js';
@@ -138,6 +139,9 @@ async function open(
   closing.add(provisioning.close);
   await provisioning.register(http);
   registerWebhooks(http, { webhooks, clock });
+  const feed = await openFeed(foundation, intake.intake, readiness, metrics);
+  closing.add(feed.close);
+  await feed.register(http);
   const adminTokenFile = join(storage.dataFolder, 'admin.token');
   await ensureAdmin(access.store, clock, adminTokenFile);
   const url = await listen(http, config.KEELSON_HOST, config.KEELSON_PORT);

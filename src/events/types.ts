@@ -10,6 +10,29 @@ export type Person = string | { issuer?: string; id: string };
 
 export type Timestamp = string | number;
 
+/** Instances attest what they enforce; collected by a feed process. Members that are not named here are kept, sealed. */
+export interface Ack {
+  /** Unique within the producer's source; made by intake where absent. */
+  id?: string;
+  type: 'ack.collected';
+  timestamp: string;
+  /** The producer's epoch and number in it, where it stamps its events. */
+  epoch?: number;
+  sequence?: number;
+  /** The feed process that collected them. */
+  process?: string;
+  /** Of the guard key. */
+  generation?: number;
+  /** How many acks there are. */
+  count?: number;
+  /** The least seq that one of them attests. */
+  from_seq?: number;
+  /** The greatest. */
+  to_seq?: number;
+  /** The acks as they were signed, 174 bytes each, one behind the other; base64. docs/feed.md has their layout. */
+  acks: string;
+}
+
 /** An agent's life: who registered it, when, why, approved by whom. Members that are not named here are kept, sealed. */
 export interface Agent {
   /** Unique within the producer's source; made by intake where absent. */
@@ -1408,6 +1431,7 @@ export interface Tool {
 }
 
 export type Event =
+  | Ack
   | Agent
   | Client
   | DecisionMade

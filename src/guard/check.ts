@@ -36,9 +36,17 @@ export class KnownToken {
   #seq = -1;
   #refusal: Refused | undefined;
 
-  constructor({ options }: GuardCore, facts: TokenFacts) {
-    this.keys = keysOfToken(options.hasher, options.membership.guardKey, facts);
-    this.issuedAtUs = facts.issuedAtUs;
+  private constructor(keys: readonly Uint8Array[], issuedAtUs: number | undefined) {
+    this.keys = keys;
+    this.issuedAtUs = issuedAtUs;
+  }
+
+  static of({ options }: GuardCore, facts: TokenFacts): KnownToken {
+    return new KnownToken(keysOfToken(options.hasher, options.membership.guardKey, facts), facts.issuedAtUs);
+  }
+
+  static ofKeys(keys: readonly Uint8Array[], issuedAtUs: number): KnownToken {
+    return new KnownToken(keys, issuedAtUs);
   }
 
   /** What the table says of its keys; memoised until the table changes. */

@@ -38,7 +38,9 @@ export interface KeyFingerprints {
 }
 
 const KINDS = ['signing', 'encryption', 'mac'] as const;
-type Kind = (typeof KINDS)[number];
+/** Keys of the feed: the one that signs it, and the root that signs for that one and may be taken elsewhere. */
+type FeedKind = 'feed' | 'feed-root';
+type Kind = (typeof KINDS)[number] | FeedKind;
 
 const HEADER = 'keelson-key-1';
 
@@ -54,7 +56,7 @@ export async function openKeyring(dataFolder: string, expected?: KeyFingerprints
     await mkdir(folder, { recursive: true, mode: 0o700 });
     await syncFolder(dataFolder);
   }
-  const bytes = {} as Record<Kind, Uint8Array>;
+  const bytes = {} as Record<(typeof KINDS)[number], Uint8Array>;
   for (const kind of KINDS) {
     const path = join(folder, `${kind}.key`);
     bytes[kind] = (await readKey(path, kind)) ?? (await makeKey(path, kind, expected !== undefined));
@@ -66,7 +68,7 @@ export async function openKeyring(dataFolder: string, expected?: KeyFingerprints
   return keyring;
 }
 
-function assemble(bytes: Record<Kind, Uint8Array>): Keyring {
+function assemble(bytes: Record<(typeof KINDS)[number], Uint8Array>): Keyring {
   const signer = nodeSigner(bytes.signing);
   const encryptionKey = createSecretKey(bytes.encryption);
   const root = createSecretKey(bytes.mac);
@@ -85,6 +87,17 @@ function assemble(bytes: Record<Kind, Uint8Array>): Keyring {
       macKey: fingerprint(root),
     },
   };
+}
+
+/**
+ * The signer of one of the feed's keys, from its file beside the others.
+ * @param make whether it is made where it is missing; else undefined.
+ * @throws KeelsonError `missing_key`: damaged, or another file
+ */
+export async function openFeedKey(dataFolder: string, kind: FeedKind, make: boolean): Promise<Signer | undefined> {
+  const path = join(dataFolder, 'keys', `${kind}.key`);
+  const seed = (await readKey(path, kind)) ?? (make ? await makeKey(path, kind, false) : undefined);
+  return seed && nodeSigner(seed);
 }
 
 const derive = (key: KeyObject, info: string): Buffer => Buffer.from(hkdfSync('sha256', key, '', info, 32));

@@ -6,6 +6,9 @@ import { KEY_BYTES } from '../protocol/keys.js';
 import type { Cause } from './cause.js';
 import type { KeyChange, RevocationState } from './state.js';
 
+/** Told when more of lifecycle is folded into the tables. */
+export const FOLDED_CHANNEL = 'keelson_revocation';
+
 /** Tables that are folded, without the term. */
 export const TABLES = ['cause', 'key', 'fact', 'change', 'head'] as const;
 
@@ -16,6 +19,8 @@ export async function writeChanges(tx: PoolClient, schema: string, state: Revoca
   if (state.keyChanges.length > 0) await writeKeys(tx, schema, state.keyChanges);
   if (state.tableChanges.length > 0) await writeFacts(tx, schema, state);
   await writeHead(tx, schema, state);
+  // Whoever tells others of it need not look all the time.
+  if (schema === 'keelson') await tx.query(`select pg_notify('${FOLDED_CHANNEL}', '')`);
   state.forgetChanges();
 }
 

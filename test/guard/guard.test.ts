@@ -29,7 +29,7 @@ function synced(feed = new ModelFeed(), guard = makeGuard()): { feed: ModelFeed;
 }
 
 const ask = ({ core }: TestGuard, tool?: string, facts = TOKEN): Decision['allowed'] | string => {
-  const decision = check(core, new KnownToken(core, facts), tool === undefined ? undefined : new KnownTool(core, tool));
+  const decision = check(core, KnownToken.of(core, facts), tool === undefined ? undefined : new KnownTool(core, tool));
   return decision.allowed || decision.reason;
 };
 
@@ -50,7 +50,7 @@ describe('a guard', () => {
     feed.block(keyOf('principal', 'ana'));
     const effects = guard.hear(feed.frame(0));
     expect(effects[0]).toEqual({ kind: 'changed', keys: [keyOf('principal', 'ana'), guard.core.canaryKey] });
-    expect(check(guard.core, new KnownToken(guard.core, TOKEN), undefined)).toEqual({
+    expect(check(guard.core, KnownToken.of(guard.core, TOKEN), undefined)).toEqual({
       allowed: false,
       reason: 'blocked',
       seq: 1,
@@ -63,7 +63,7 @@ describe('a guard', () => {
 
   it('remembers a verdict only as long as the table stands', () => {
     const { feed, guard } = synced();
-    const token = new KnownToken(guard.core, TOKEN);
+    const token = KnownToken.of(guard.core, TOKEN);
     expect(check(guard.core, token, undefined).allowed).toBe(true);
     feed.block(keyOf('token', 't1'));
     guard.hear(feed.frame(0));

@@ -1,0 +1,65 @@
+import type { Registry } from 'prom-client';
+import { Acks } from '../feed/acks.js';
+import { Feed } from '../feed/feed.js';
+import { openFeedKeys } from '../feed/keys.js';
+import { Points } from '../feed/points.js';
+import { registerFeed, registerPoints } from '../feed/routes.js';
+import { registerSocket } from '../feed/socket.js';
+import { FeedStore } from '../feed/store.js';
+import type { Http } from '../http/http.js';
+import type { Readiness } from '../http/readiness.js';
+import { KeelsonError } from '../core/error.js';
+import type { Intake } from '../intake/intake.js';
+import { nodeHasher } from '../platform/hasher.js';
+import { nodeVerifier } from '../platform/signer.js';
+import type { Foundation } from './foundation.js';
+import { revocationMaterial } from './revocation.js';
+
+export interface RunningFeed {
+  register(http: Http): Promise<void>;
+  readonly close: () => Promise<void>;
+}
+
+/** Starts what tells enforcement points of the table, and its routes. */
+export async function openFeed(
+  foundation: Foundation,
+  intake: Intake,
+  readiness: Readiness,
+  metrics: Registry,
+): Promise<RunningFeed> {
+  const { config, logger, clock, database, storage, installation } = foundation;
+  const { ledgerName: ledger } = installation;
+  const generation = Number(installation.generation.slice(1));
+  const keys = await openFeedKeys({ database, clock }, storage.dataFolder, ledger);
+  const feed = new Feed({
+    store: new FeedStore(database, nodeHasher),
+    databaseUrl: storage.databaseUrl,
+    signer: keys.signer,
+    ledger,
+    generation,
+    keptFacts: config.KEELSON_FEED_KEPT_CHANGES,
+    clock,
+    logger,
+  });
+  const realm = { ledger, verifier: nodeVerifier };
+  const acks = new Acks({ intake, logger, realm, generation });
+  const points = new Points({ database, clock, intake, ledger, generation });
+  readiness.add('feed', () => {
+    if (feed.failure instanceof KeelsonError) throw feed.failure;
+    if (feed.failure !== undefined) throw new KeelsonError('not_ready', 'the feed does not go on');
+  });
+  feed.start();
+  const { guardKey } = revocationMaterial(foundation);
+  const options = { feed, acks, keys, points, realm, clock, guardKey, generation, settings: config, metrics };
+  return {
+    async register(http) {
+      registerPoints(http, options);
+      registerFeed(http, options);
+      await registerSocket(http, options);
+    },
+    close: async () => {
+      await acks.close();
+      await feed.close();
+    },
+  };
+}

@@ -1,0 +1,147 @@
+/** From a request to revoke to an instance that refuses, on a real server with a real guard. */
+import { setTimeout as sleep } from 'node:timers/promises';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { Guard, type GuardConfig } from '../../src/guard/guard.js';
+import { join, readMembership } from '../../src/guard/join.js';
+import { nodeSigner, nodeVerifier } from '../../src/platform/signer.js';
+import { signRequest } from '../../src/protocol/request.js';
+import { checkAck, parseAck } from '../../src/protocol/ack.js';
+import type { TokenFacts } from '../../src/protocol/token-keys.js';
+import { Api, type Json } from '../support/api.js';
+import { startServer, type ServerProcess } from '../support/server.js';
+import { seed } from '../guard/support.js';
+
+const ISSUER = 'https://idp.example';
+const mapping = { hash: seed('mapping'), keyTypes: ['token', 'principal'] } as const;
+let server: ServerProcess;
+let admin: Api;
+const guards: Guard[] = [];
+
+beforeAll(async () => {
+  server = await startServer();
+  admin = await Api.admin(server);
+  expect((await admin.post('/v1/points', { point: 'gateway' })).status).toBe(201);
+});
+afterAll(async () => {
+  for (const guard of guards) guard.close();
+  await server?.stop();
+});
+
+async function enrol(uses = 10): Promise<string> {
+  const { status, body } = await admin.post<Json>('/v1/enrolments', { point: 'gateway', uses, expiresInS: 3600 });
+  expect(status).toBe(201);
+  return body.token as string;
+}
+
+async function startGuard(name: string, more: Partial<GuardConfig> = {}): Promise<Guard> {
+  const signer = nodeSigner(seed(name));
+  const membership = readMembership(await join(server.url, await enrol(), signer), signer);
+  const guard = new Guard({ url: server.url, membership, mapping, ...more });
+  guards.push(guard);
+  guard.start();
+  await until(() => guard.core.lease !== undefined);
+  return guard;
+}
+
+async function until(enough: () => boolean | Promise<boolean>): Promise<void> {
+  for (const end = Date.now() + 20_000; !(await enough());) {
+    if (Date.now() > end) throw new Error(`not in time\n${server.log}`);
+    await sleep(5);
+  }
+}
+
+const factsOf = (subject: string): TokenFacts => ({
+  issuer: ISSUER,
+  subject,
+  jti: `token of ${subject}`,
+  issuedAtUs: Date.now() * 1000,
+});
+
+const revoke = async (id: string): Promise<Json> => {
+  const { status, body } = await admin.post<Json>('/v1/revocations', {
+    principal: { issuer: ISSUER, id },
+    reason: 'left',
+  });
+  expect(status).toBe(200);
+  return body;
+};
+
+describe('a guard on the feed', () => {
+  it('refuses a leaver, ends what they have open, goes on for others, and its ack is an entry', async () => {
+    const guard = await startGuard('one');
+    const [ana, bob] = ['ana', 'bob'].map((one) => guard.token(factsOf(one)));
+    expect([guard.check(ana!, 'deploy'), guard.check(bob!, 'deploy')]).toEqual([{ allowed: true }, { allowed: true }]);
+    const [hers, his] = [guard.session(ana!, 'deploy'), guard.session(bob!, 'deploy')];
+    await revoke('ana');
+    await until(() => hers.signal.aborted);
+    expect(guard.check(ana!, 'deploy')).toMatchObject({ allowed: false, reason: 'blocked' });
+    expect(guard.check(bob!, 'deploy')).toEqual({ allowed: true });
+    expect(his.signal.aborted).toBe(false);
+
+    let acks = Buffer.alloc(0);
+    for (let index = 0; acks.length === 0;) {
+      const { status, body } = await admin.get<{ event: Json }>(`/v1/logs/activity/0/g1/entries/${index}`);
+      if (status !== 200) await sleep(20);
+      else index++;
+      if (body.event?.type === 'ack.collected') acks = Buffer.from(body.event.acks as string, 'base64');
+    }
+    const ack = acks.subarray(acks.length - 174);
+    const { ledger, signer } = guard.core.options.membership;
+    checkAck({ ledger, verifier: nodeVerifier }, signer.publicKey, ack);
+    const head = guard.core.table!.head();
+    expect(parseAck(ack)).toMatchObject({ seq: head.seq, aborted: 1, stateHash: head.stateHash });
+  });
+
+  it('that comes late gets the whole table, and one that starts again goes on', async () => {
+    await revoke('carl');
+    const late = await startGuard('late');
+    expect(late.check(late.token(factsOf('carl')))).toMatchObject({ allowed: false, reason: 'blocked' });
+    expect(late.check(late.token(factsOf('dora')))).toEqual({ allowed: true });
+  });
+
+  it('refuses everything once it can hear nobody for as long as it may, and is back when the server is', async () => {
+    const guard = await startGuard('cut off', { maxStalenessMs: 6_000 });
+    const token = guard.token(factsOf('eva'));
+    expect(guard.check(token)).toEqual({ allowed: true });
+    server.signal('SIGSTOP');
+    await until(() => !guard.check(token).allowed);
+    expect(guard.check(token)).toMatchObject({ reason: 'stale' });
+    server.signal('SIGCONT');
+    await until(() => guard.check(token).allowed);
+  });
+});
+
+describe('the feed', () => {
+  it('lets nobody in without a token that is good, and no more than it is for', async () => {
+    const token = await enrol(1);
+    const joinAs = (name: string): Promise<unknown> => join(server.url, token, nodeSigner(seed(name)));
+    await joinAs('first');
+    await joinAs('first');
+    await expect(joinAs('second')).rejects.toMatchObject({ code: 'forbidden' });
+    await expect(join(server.url, 'kle_wrong', nodeSigner(seed('third')))).rejects.toMatchObject({ code: 'forbidden' });
+  });
+
+  it('tells nothing to who has not joined, or signs another request', async () => {
+    const signer = nodeSigner(seed('signs'));
+    const { instance, ledger } = readMembership(await join(server.url, await enrol(), signer), signer);
+    const path = '/v1/feed/snapshot';
+    const ask = async (authorization: string): Promise<number> =>
+      (await fetch(server.url + path, { headers: { authorization } })).status;
+    const atUs = Date.now() * 1000;
+    const asked = { method: 'GET', path };
+    expect(await ask(signRequest(signer, ledger, asked, { instance, atUs }))).toBe(200);
+    for (const header of [
+      '',
+      'Keelson',
+      'Keelson AAAA',
+      signRequest(nodeSigner(seed('thief')), ledger, asked, { instance, atUs }),
+      signRequest(signer, ledger, asked, { instance: seed('nobody').subarray(0, 16), atUs }),
+      signRequest(signer, ledger, { method: 'GET', path: '/v1/feed/keys' }, { instance, atUs }),
+      signRequest(signer, 'another ledger', asked, { instance, atUs }),
+      signRequest(signer, ledger, asked, { instance, atUs: atUs - 301_000_000 }),
+      `Bearer ${admin.token}`,
+    ]) {
+      expect(await ask(header)).toBe(401);
+    }
+  });
+});
