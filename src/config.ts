@@ -8,6 +8,7 @@ import { KeelsonError } from './core/error.js';
 import { eventlogSettings } from './eventlog/settings.js';
 import { feedSettings } from './feed/settings.js';
 import { httpSettings } from './http/settings.js';
+import { registrationSettings } from './identity/registration/settings.js';
 import { intakeSettings, uploadMemoryBytes } from './intake/settings.js';
 import { ledgerSettings } from './ledger/settings.js';
 import { describe, readEnvironment } from './platform/environment.js';
@@ -29,6 +30,7 @@ export const SETTINGS = [
   ['Event log', eventlogSettings],
   ['Ledger', ledgerSettings],
   ['Search', searchSettings],
+  ['Registration', registrationSettings],
   ['Revocation', revocationSettings],
   ['Provisioning', provisioningSettings],
   ['Webhooks', webhookSettings],
@@ -44,6 +46,7 @@ const configSchema = Type.Object({
   ...eventlogSettings.properties,
   ...ledgerSettings.properties,
   ...searchSettings.properties,
+  ...registrationSettings.properties,
   ...revocationSettings.properties,
   ...provisioningSettings.properties,
   ...webhookSettings.properties,

@@ -22,6 +22,7 @@ import { openIdentity } from './server/identity.js';
 import { openIntake } from './server/intake.js';
 import { openLedger } from './server/ledger.js';
 import { listen } from './server/listen.js';
+import { openEvidence, openRegistrar } from './server/registration.js';
 import { openRevocation } from './server/revocation.js';
 import { openProvisioning } from './server/provisioning.js';
 import { openWebhooks } from './server/webhooks.js';
@@ -99,7 +100,16 @@ async function open(
   closing.add(close);
   const ledger = await openLedger(foundation, eventLog, readiness);
   closing.add(ledger.close);
-  const intake = openIntake({ foundation, eventLog, ledger: ledger.settlement, readiness, metrics });
+  const believed = openEvidence(foundation, metrics);
+  closing.add(believed.close);
+  const intake = openIntake({
+    foundation,
+    eventLog,
+    ledger: ledger.settlement,
+    evidence: believed.evidence,
+    readiness,
+    metrics,
+  });
   closing.add(intake.close);
   const webhooks = openWebhooks(foundation, metrics);
   closing.add(() => webhooks.close());
@@ -112,6 +122,7 @@ async function open(
 
   const { identity, close: closeIdentity } = openIdentity(foundation, ledger, readiness);
   closing.add(closeIdentity);
+  closing.add(openRegistrar(foundation, ledger, intake.intake, believed.configuration, readiness));
   const access = new Access({ database, clock, settings: config });
   closing.add(() => access.touch());
   const revocation = openRevocation({

@@ -68,9 +68,13 @@ export const SHORTEST_SECRET_TEXT = 10;
 /** The members of a private JSON Web Key (RFC 7518 §6) that are secret. */
 export const PRIVATE_JWK_MEMBERS = ['d', 'p', 'q', 'dp', 'dq', 'qi', 'oth', 'k'];
 
-/** Three parts (JWS) or five (JWE), the first one long enough for a header. */
+/**
+ * Three parts (JWS) or five (JWE), the first one long enough for a header. A JWS with its payload taken out (RFC 7515, appendix F) is a
+ * signature, and gives access to nothing.
+ */
 function readJwt(match: string): string | undefined {
   const parts = match.split('.');
+  if (parts.length === 3 && parts[1] === '') return undefined;
   return (parts.length === 3 || parts.length === 5) && (parts[0] as string).length >= 10 ? match : undefined;
 }
 

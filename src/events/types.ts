@@ -56,6 +56,10 @@ export interface Agent {
     public_key?: string;
     /** How it was attested, e.g. x509pop, k8s_psat, aws_iid, tpm. */
     attestation_method?: string;
+    /** Its JWT-SVID: checked by intake, and masked before anything is kept. */
+    jwt_svid?: string;
+    /** Its X.509-SVID: the certificate, then the intermediate ones, each base64 of DER. */
+    x509_svid?: string[];
     /** The attestation itself, any JSON. */
     attestation?: Json;
   };
@@ -100,6 +104,21 @@ export interface Agent {
     /** The approver's words. */
     comment?: Json;
   }[];
+  /** What intake found in evidence that is masked before anything is kept; Keelson alone says it. */
+  intake_check?: {
+    /** How it was checked. */
+    method?: string;
+    /** Why it failed, as a code; absent: it did not. */
+    code?: string;
+    /** What was found, without secrets. */
+    detail?: string;
+    /** SPIFFE trust domain. */
+    trust_domain?: string;
+    /** The key it was checked with. */
+    key_id?: string;
+    /** Until when the evidence holds. */
+    expires_at?: Timestamp;
+  };
   /** Who owns it. */
   owner?: Person;
   /** Who owns it after the owner, for on_owner_leave transfer. */
@@ -954,6 +973,8 @@ export interface Registration {
   agent?: string;
   /** The client it registers. */
   client?: string;
+  /** The authorization server that knows the client. */
+  issuer?: string;
   /** The tool it registers. */
   tool?: string;
   /** How it was checked: jwt_svid, x509_svid, jws, detached, allow_list, metadata_document. */
@@ -1373,7 +1394,7 @@ export interface Tool {
   server?: string;
   /** Digest of its manifest. */
   manifest_digest?: string;
-  /** Signature over the manifest. */
+  /** Signature over the manifest or its digest: a JWS (RFC 7515), or base64 of the signature alone. */
   signature?: string;
   /** Who signed the manifest. */
   signer?: string;
@@ -1412,6 +1433,19 @@ export interface Tool {
     /** The approver's words. */
     comment?: Json;
   }[];
+  /** What intake found in evidence that is masked before anything is kept; Keelson alone says it. */
+  intake_check?: {
+    /** How it was checked. */
+    method?: string;
+    /** Why it failed, as a code; absent: it did not. */
+    code?: string;
+    /** What was found, without secrets. */
+    detail?: string;
+    /** The key it was checked with. */
+    key_id?: string;
+    /** Digest of the manifest that the signature carries. */
+    manifest_digest?: string;
+  };
   /** Who owns it. */
   owner?: Person;
   /** Who owns it after the owner, for on_owner_leave transfer. */

@@ -33,6 +33,7 @@ import type { Partition, Topic } from '../eventlog/port.js';
 import type { Clock } from '../platform/clock.js';
 import { hmac } from '../vault/mac.js';
 import { drawRandom, needsOwnSubject, sealEvent, type Person, type Subject, type Vault } from '../vault/index.js';
+import { INTAKE_CHECK, type EvidencePort } from './evidence-port.js';
 import { refuse, type Arrived, type Item, type Refused } from './item.js';
 import type { PartitionTable } from './partition.js';
 import { markSource, requireOwned, requirePublishable } from './scope.js';
@@ -44,6 +45,8 @@ export interface EncoderOptions {
   readonly vault: Vault;
   readonly partitions: PartitionTable;
   readonly clock: Clock;
+  /** Absent: no evidence is looked at. */
+  readonly evidence?: EvidencePort;
   /** The keyring's `content` and `secrets` keys. */
   readonly contentKey: KeyObject;
   readonly secretsKey: KeyObject;
@@ -112,7 +115,8 @@ export class Encoder {
    * @throws KeelsonError `database_unavailable` where a row is needed and can't be had: nothing was produced.
    */
   async encode(items: readonly Item[], context: EncodeContext): Promise<(Encoded | Refused)[]> {
-    const prepared = items.map((item) => ('error' in item ? item : this.#prepare(item, context)));
+    const checks = this.#areConcerned(items) ? await this.#check(items) : undefined;
+    const prepared = items.map((item, i) => ('error' in item ? item : this.#prepare(item, context, checks?.[i])));
     const issuer = context.sender.producer.config.issuer ?? NO_ISSUER;
     const persons: Person[] = [];
     let needOwn = 0;
@@ -140,8 +144,22 @@ export class Encoder {
     return outcomes;
   }
 
+  #areConcerned(items: readonly Item[]): boolean {
+    const { evidence } = this.options;
+    return evidence !== undefined && items.some((item) => concerns(evidence, item));
+  }
+
+  /** What evidence says that the next step masks. It only reads: whatever is found, the event goes on. */
+  #check(items: readonly Item[]): Promise<(JsonObject | undefined)[]> {
+    const evidence = this.options.evidence!;
+    return Promise.all(
+      items.map(async (item) => (concerns(evidence, item) ? evidence.check((item as Arrived).event) : undefined)),
+    );
+  }
+
   /** Checks, masks, takes apart. */
-  #prepare(item: Arrived, { sender, topics }: EncodeContext): Prepared | Refused {
+  #prepare(arrived: Arrived, { sender, topics }: EncodeContext, check: JsonObject | undefined): Prepared | Refused {
+    let item = arrived;
     const type = item.event.type;
     try {
       if (typeof type !== 'string') {
@@ -150,7 +168,8 @@ export class Encoder {
       const schema = this.options.schemas.forType(type);
       requirePublishable(type, schema, sender.scopes, topics);
       const id = item.id ?? makeUuidV7(Number(this.options.clock.nowUs() / 1000n));
-      const masked = scrubSecrets(item.event, this.#digestSecret, masksOf(sender.producer.config));
+      if (schema.plan.members.has(INTAKE_CHECK)) item = addCheck(item, check);
+      const masked = scrubSecrets(item.event, this.#digestSecret, masksOf(sender.producer.config, type));
       this.#requireNoSecret(id, item.source);
       const assigned = [...item.assigned, ...markSource(type, item.event, sender.scopes)];
       const separated = separate(item.event, schema);
@@ -280,10 +299,25 @@ export class Encoder {
   }
 }
 
-const compiledMasks = new WeakMap<ProducerConfig, MaskPatterns>();
+const concerns = (evidence: EvidencePort, item: Item): boolean =>
+  !('error' in item) && typeof item.event.type === 'string' && evidence.concerns(item.event.type);
 
-function masksOf(config: ProducerConfig): MaskPatterns {
+/** @throws KeelsonError `invalid_event` where the producer says it itself */
+function addCheck(item: Arrived, check: JsonObject | undefined): Arrived {
+  if (item.event[INTAKE_CHECK] !== undefined) {
+    throw new KeelsonError('invalid_event', 'only Keelson itself says this', { pointer: `/${INTAKE_CHECK}` });
+  }
+  if (check === undefined) return item;
+  item.event[INTAKE_CHECK] = check;
+  return { ...item, assigned: [...item.assigned, INTAKE_CHECK] };
+}
+
+const compiledMasks = new WeakMap<ProducerConfig, MaskPatterns>();
+/** A bearer token by its place, whatever it looks like. */
+const AGENT_MASKS = compileMasks(['/agent_identity/jwt_svid']);
+
+function masksOf(config: ProducerConfig, type: string): MaskPatterns {
   let masks = compiledMasks.get(config);
   if (masks === undefined) compiledMasks.set(config, (masks = compileMasks(config.mask ?? [])));
-  return masks;
+  return type.startsWith('agent.') ? [...masks, ...AGENT_MASKS] : masks;
 }

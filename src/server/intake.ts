@@ -4,6 +4,7 @@ import { BackOff, pause } from '../eventlog/back-off.js';
 import type { EventLog, Partition } from '../eventlog/port.js';
 import type { Readiness } from '../http/readiness.js';
 import { Encoder } from '../intake/encoder.js';
+import type { EvidencePort } from '../intake/evidence-port.js';
 import { Intake } from '../intake/intake.js';
 import type { LedgerPort } from '../intake/ledger-port.js';
 import { createIntakeMetrics } from '../intake/metrics.js';
@@ -16,6 +17,7 @@ export interface IntakeParts {
   readonly foundation: Foundation;
   readonly eventLog: EventLog;
   readonly ledger: LedgerPort;
+  readonly evidence: EvidencePort;
   readonly readiness: Readiness;
   readonly metrics: Registry;
 }
@@ -26,13 +28,14 @@ export interface RunningIntake {
 }
 
 /** Intake, and in the background the first records of every log; until those are in, it is not ready. */
-export function openIntake({ foundation, eventLog, ledger, readiness, metrics }: IntakeParts): RunningIntake {
+export function openIntake({ foundation, eventLog, ledger, evidence, readiness, metrics }: IntakeParts): RunningIntake {
   const { config, logger, clock, installation, keyring, vault, schemas } = foundation;
   const originOf = (at: Partition): string => formatOrigin(installation.ledgerName, at);
   const encoder = new Encoder({
     schemas,
     vault,
     clock,
+    evidence,
     partitions: new PartitionTable(eventLog.partitions),
     contentKey: keyring.macKey('content'),
     secretsKey: keyring.macKey('secrets'),
