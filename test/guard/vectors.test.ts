@@ -1,0 +1,81 @@
+import { spawnSync } from 'node:child_process';
+import { fileURLToPath } from 'node:url';
+import { describe, expect, it } from 'vitest';
+import { formatHex } from '../../src/core/bytes.js';
+import { portableHasher, portableVerifier } from '../../src/core/portable.js';
+import { nodeHasher } from '../../src/platform/hasher.js';
+import { nodeSigner, nodeVerifier } from '../../src/platform/signer.js';
+import { checkAck, parseAck, signAck } from '../../src/protocol/ack.js';
+import { checkJoin, instanceOf, signJoin } from '../../src/protocol/join.js';
+import { checkRequest, parseRequest, signRequest } from '../../src/protocol/request.js';
+import type { KeyType } from '../../src/protocol/keys.js';
+import { GuardCore } from '../../src/guard/core.js';
+import vectors from '../vectors/protocol/feed.json' with { type: 'json' };
+import { play, type Line } from './story.js';
+import { seed } from './support.js';
+
+const bytes = (hex: string): Uint8Array => new Uint8Array(Buffer.from(hex, 'hex'));
+const { ledger, ack, join, request } = vectors;
+const signer = nodeSigner(bytes(vectors.seeds.instance));
+const instance = bytes(vectors.instance);
+const realm = { ledger, verifier: nodeVerifier };
+
+it.each([
+  ['node:crypto', nodeHasher, nodeVerifier],
+  ['noble', portableHasher, portableVerifier],
+])('a guard hears and says what the vectors tell, by %s', (_, hasher, verifier) => {
+  const now: Pick<Line, 'monotonicUs' | 'wallUs' | 'uptimeUs'> = { ...vectors.story[0]! };
+  const core = new GuardCore({
+    hasher,
+    verifier,
+    membership: {
+      instance,
+      ledger,
+      generation: 1,
+      guardKey: bytes(vectors.guardKey),
+      rootKey: bytes(vectors.publicKeys.root),
+      signer,
+    },
+    mapping: { hash: seed('mapping'), keyTypes: [] },
+    clock: { monotonicUs: () => now.monotonicUs, wallUs: () => now.wallUs, uptimeUs: () => now.uptimeUs },
+  });
+  for (const line of vectors.story as Line[]) {
+    Object.assign(now, line);
+    const { rejected, seq, stateHash, request, verdict, ...given } = line;
+    expect(play(core, given)).toEqual(line);
+    void [rejected, seq, stateHash, request, verdict];
+  }
+});
+
+describe('the vectors', () => {
+  it('of an ack, a request and joining', () => {
+    const read = parseAck(bytes(ack.bytes));
+    checkAck(realm, signer.publicKey, bytes(ack.bytes));
+    expect({ ...read, ...{ instance: formatHex(read.instance) } }).toMatchObject({
+      instance: ack.instance,
+      seq: ack.seq,
+      keyTypes: ack.keyTypes,
+      aborted: ack.aborted,
+      atUs: ack.atUs,
+    });
+    expect(formatHex(signAck(signer, ledger, { ...read, keyTypes: ack.keyTypes as KeyType[] }))).toBe(ack.bytes);
+
+    const asked = { method: request.method, path: request.path };
+    expect(signRequest(signer, ledger, asked, { instance, atUs: request.atUs })).toBe(request.header);
+    checkRequest(realm, signer.publicKey, asked, parseRequest(request.header, request.atUs).bytes);
+
+    expect(formatHex(signJoin(signer, join.token))).toBe(join.signature);
+    checkJoin(nodeVerifier, join.token, signer.publicKey, bytes(join.signature));
+    expect(instanceOf(nodeHasher, ledger, signer.publicKey)).toHaveLength(16);
+  });
+
+  it('pass a guard in another language', () => {
+    const [script, file] = ['examples/feed-reader/reader.py', 'test/vectors/protocol/feed.json'].map((path) =>
+      fileURLToPath(new URL(`../../${path}`, import.meta.url)),
+    );
+    const { status, stdout, stderr } = spawnSync('python3', [script!, file!], { encoding: 'utf8', timeout: 120_000 });
+    expect(stderr).toBe('');
+    expect(stdout).toContain(`${vectors.story.length} lines as they should be`);
+    expect(status).toBe(0);
+  });
+});
