@@ -55,6 +55,59 @@ export const ScimConfig = Type.Object(
 );
 export type ScimConfig = Static<typeof ScimConfig>;
 
+/** Signatures of JWTs that may be allowed: asymmetric ones only. */
+const SIGNATURES = [
+  'RS256',
+  'RS384',
+  'RS512',
+  'PS256',
+  'PS384',
+  'PS512',
+  'ES256',
+  'ES384',
+  'ES512',
+  'EdDSA',
+  'Ed25519',
+];
+
+/** An OpenID provider that says when sessions are over and signs people out (docs/oauth.md). */
+export const OpenIdConfig = Type.Object(
+  {
+    issuer: Type.String({
+      ...Issuer,
+      description: 'Claim `iss` of what it signs; the source speaks for its persons and tokens',
+    }),
+    audiences: Type.Array(Type.String({ minLength: 1, maxLength: 2048 }), {
+      minItems: 1,
+      maxItems: 20,
+      description: 'What it may name as `aud`: our client id there, the address of the endpoint',
+    }),
+    jwks: Type.Optional(
+      Type.Object(
+        { keys: Type.Array(Type.Record(Type.String(), Type.Unknown()), { minItems: 1, maxItems: 100 }) },
+        { description: 'Its public keys (RFC 7517); this or jwksUri' },
+      ),
+    ),
+    jwksUri: Type.Optional(
+      Type.String({ maxLength: 2048, description: 'Where its public keys are: https, or http on this machine' }),
+    ),
+    algorithms: Type.Optional(
+      Type.Array(Type.Enum(SIGNATURES), { minItems: 1, description: 'Absent: RS256, PS256, ES256, EdDSA' }),
+    ),
+    emailIssuer: Type.Optional(
+      Type.String({ ...Issuer, description: 'At whom an e-mail address is an id. Absent: the issuer above' }),
+    ),
+    opaqueIssuer: Type.Optional(
+      Type.String({
+        ...Issuer,
+        description: 'At whom an opaque id is one. Absent: the ids of SCIM where it provisions, else the issuer above',
+      }),
+    ),
+  },
+  { additionalProperties: false },
+);
+export type OpenIdConfig = Static<typeof OpenIdConfig>;
+
 export const ProducerConfig = Type.Object(
   {
     issuer: Type.Optional(
@@ -82,7 +135,7 @@ export const ProducerConfig = Type.Object(
       Type.Array(Type.String({ ...Issuer }), {
         maxItems: 100,
         description:
-          'Issuers, beside its `issuer` and those of its `scim`, whose persons it may link, offboard, name as owners or have revoked. ' +
+          'Issuers, beside its `issuer` and those of its `scim` and `openid`, whose persons it may link, offboard, name as owners or have revoked. ' +
           'Callers with the scope `admin` may for all',
       }),
     ),
@@ -93,7 +146,15 @@ export const ProducerConfig = Type.Object(
           'Issuers at which each of its persons has an account, or is said to have none: where neither is known, what is revoked is `incomplete`',
       }),
     ),
+    groupless: Type.Optional(
+      Type.Array(Type.String({ ...Issuer }), {
+        maxItems: 100,
+        description:
+          'Issuers whose tokens list no groups: whoever leaves a group there has to get new tokens, as what was issued before is refused',
+      }),
+    ),
     scim: Type.Optional(ScimConfig),
+    openid: Type.Optional(OpenIdConfig),
   },
   { additionalProperties: false },
 );
@@ -110,6 +171,10 @@ export const scimIssuer = (producer: string): string => `urn:keelson:scim:${prod
 /** Issuers for whose persons a producer speaks; '' for persons whom no issuer names. */
 export function ownedIssuers({ id, config }: Producer): Set<string> {
   const owned = new Set([config.issuer ?? '', ...(config.owns ?? [])]);
+  const { openid } = config;
+  for (const issuer of [openid?.issuer, openid?.emailIssuer, openid?.opaqueIssuer]) {
+    if (issuer !== undefined) owned.add(issuer);
+  }
   if (config.scim === undefined) return owned;
   owned.add(scimIssuer(id));
   const issuer = config.scim.issuer ?? config.issuer ?? '';

@@ -21,7 +21,7 @@ export interface AccessRoutesOptions {
   /** The fields that may be mapped, by protocol: what `mappings` of a producer is checked against. */
   readonly mappingFields: Readonly<Record<string, readonly string[]>>;
   /** What else a configuration is checked for. @throws KeelsonError `invalid_request` */
-  readonly requireUsable?: (config: ProducerConfig) => void;
+  readonly requireUsable?: (config: ProducerConfig) => void | Promise<void>;
 }
 
 const ScopeName = Type.Enum([...SCOPES]);
@@ -143,7 +143,7 @@ function registerProducers(http: Http, { access, clock, mappingFields, requireUs
     },
     async ({ params, body }) => {
       requireFields(body, mappingFields);
-      requireUsable?.(body);
+      await requireUsable?.(body);
       await access.store.putProducer(params.id, body, clock.nowUs());
       access.forget({ producer: params.id });
       return { id: params.id, config: body };

@@ -37,6 +37,7 @@ export type ErrorCode =
   | 'version_mismatch'
   | 'not_implemented'
   | 'replayed'
+  | 'unsupported_token_type'
   // access
   | 'unauthenticated'
   | 'forbidden'

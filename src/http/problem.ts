@@ -39,6 +39,7 @@ const STATUS: Record<ErrorCode, number> = {
   version_mismatch: 412,
   not_implemented: 501,
   replayed: 400,
+  unsupported_token_type: 400,
   unauthenticated: 401,
   forbidden: 403,
   not_found: 404,

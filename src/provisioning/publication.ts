@@ -29,7 +29,7 @@ export type Published =
   | { readonly outcome: 'conflict'; readonly log: string; readonly size: bigint };
 
 /**
- * @param timestampUs undefined: now
+ * @param showedToken where what is to be revoked was shown to the route itself
  * @throws KeelsonError `not_ready` where the ledger does not have it in time; what intake raises; why an event was refused
  */
 export async function publish(
@@ -38,12 +38,18 @@ export async function publish(
   producer: Producer,
   events: readonly Outgoing[],
   waitMs: number,
+  showedToken?: true,
 ): Promise<Published> {
   const timestamp = formatTimestamp(clock.nowUs());
   const accepted = await intake.accept(Buffer.alloc(0), {
     protocol: sayEvents(protocol, events, timestamp),
     // The route has checked what the caller may; every event here is made by this room.
-    sender: { producer, verified: true, scopes: new Set(['publish:lifecycle']) },
+    sender: {
+      producer,
+      verified: true,
+      scopes: new Set(['publish:lifecycle']),
+      ...(showedToken === undefined ? {} : { showedToken }),
+    },
     topics: ['lifecycle'],
   });
   const { items } = await intake.settle(accepted, waitMs);

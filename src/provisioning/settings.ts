@@ -20,5 +20,11 @@ export const provisioningSettings = Type.Object({
     maximum: 1_000_000,
     description: 'Resources of a source that a filter without an equality on a name may look through; else `tooMany`',
   }),
+  KEELSON_OAUTH_WAIT_MS: Type.Integer({
+    default: 5_000,
+    minimum: 100,
+    maximum: 60_000,
+    description: 'How long a token revocation or a logout waits until the ledger has it; then 503, to be sent again',
+  }),
 });
 export type ProvisioningSettings = Static<typeof provisioningSettings>;

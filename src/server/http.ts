@@ -13,7 +13,7 @@ import { registerLedger } from '../ledger/routes.js';
 import { nodeHasher } from '../platform/hasher.js';
 import { registerRequests, type RequestRoutesOptions } from '../revocation/request-routes.js';
 import { registerRevocation } from '../revocation/routes.js';
-import { requireUsable } from '../provisioning/scim/source.js';
+import { requireUsable } from '../provisioning/usable.js';
 import { registerSearch } from '../search/routes.js';
 import type { Foundation } from './foundation.js';
 import type { LedgerParts } from './ledger.js';

@@ -4,6 +4,8 @@ import { KeelsonError } from '../core/error.js';
 import type { Readiness } from '../http/readiness.js';
 import type { Intake } from '../intake/intake.js';
 import { ProjectionRunner } from '../ledger/projection-runner.js';
+import { KeySets } from '../provisioning/oauth/key-sets.js';
+import { registerOAuth } from '../provisioning/oauth/routes.js';
 import { makeNameDigest, type NameDigest } from '../provisioning/scim/names.js';
 import { scimProjection } from '../provisioning/scim/projection.js';
 import { registerScim } from '../provisioning/scim/routes.js';
@@ -44,8 +46,8 @@ export function openProvisioning(
   const writer = new ScimWriter({ database, locks, runner, intake, clock, waitMs: config.KEELSON_SCIM_WAIT_MS });
   runner.start();
   return {
-    register: (http) =>
-      registerScim(http, {
+    register: async (http) => {
+      await registerScim(http, {
         access,
         settings: config,
         store: new ScimStore(database),
@@ -54,7 +56,16 @@ export function openProvisioning(
         schemas,
         digest: digestOf(foundation),
         clock,
-      }),
+      });
+      await registerOAuth(http, {
+        access,
+        vault,
+        intake,
+        clock,
+        keySets: new KeySets(),
+        waitMs: config.KEELSON_OAUTH_WAIT_MS,
+      });
+    },
     close: () => runner.close(),
   };
 }

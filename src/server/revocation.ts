@@ -136,7 +136,11 @@ function sayOverdue({ cause, position, waitedS }: OverdueNotice, nowUs: bigint):
 async function readPolicy(access: Access, producer: string): Promise<Policy> {
   try {
     const known = await access.producer(producer);
-    return { owns: [...ownedIssuers(known)], expects: known.config.expects ?? [], groupless: [] };
+    return {
+      owns: [...ownedIssuers(known)],
+      expects: known.config.expects ?? [],
+      groupless: known.config.groupless ?? [],
+    };
   } catch (error) {
     if (error instanceof KeelsonError && error.code === 'not_found') return { owns: [], expects: [], groupless: [] };
     throw error;

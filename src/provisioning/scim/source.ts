@@ -77,7 +77,7 @@ export function readClaim({ config }: Source, id: string, group: JsonObject): st
 }
 
 /** @throws KeelsonError `invalid_request`: a mapping that no user could have. */
-export function requireUsable({ scim }: Producer['config']): void {
+export function requireUsableScim({ scim }: Producer['config']): void {
   for (const [i, { attribute }] of (scim?.aliases ?? []).entries()) {
     try {
       parseResourcePath(attribute, RESOURCE_TYPES.User);
