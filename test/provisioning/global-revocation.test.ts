@@ -1,7 +1,8 @@
 /** Global Token Revocation (draft-parecki-oauth-global-token-revocation-06) at a real server, also as Okta signs it. */
 import { exportJWK, generateKeyPair, SignJWT, type CryptoKey } from 'jose';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { Api, type Answer, type Json } from '../support/api.js';
+import type { Api } from '../support/api.js';
+import { type Answer, type Json } from '../support/api.js';
 import { eventsOf, openService, SCIM, ScimClient, type Service } from './harness.js';
 
 const OKTA = 'https://acme.okta.example';

@@ -5,7 +5,8 @@ import { createServer, type Server as HttpServer } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { exportJWK, generateKeyPair, SignJWT, type CryptoKey, type JWK } from 'jose';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { Api, type Answer, type Json } from '../support/api.js';
+import type { Api } from '../support/api.js';
+import { type Answer, type Json } from '../support/api.js';
 import { eventsOf, openService, type Service } from './harness.js';
 
 const OP = 'https://op.example';

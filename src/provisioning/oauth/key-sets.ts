@@ -67,7 +67,7 @@ export class KeySets {
     if (response.status !== 200) throw new Error(`the keys were answered with ${response.status}`);
     const chunks: Uint8Array[] = [];
     let length = 0;
-    for await (const chunk of response.body ?? []) {
+    for await (const chunk of (response.body ?? []) as AsyncIterable<Uint8Array>) {
       chunks.push(chunk);
       if ((length += chunk.length) > MAX_BYTES) throw new Error(`the keys have more than ${MAX_BYTES} bytes`);
     }

@@ -27,20 +27,16 @@ export function readSubject(producer: Producer, subject: Json | undefined): Pers
 function readIdentifier(producer: Producer, value: Json | undefined, pointer: string, outermost: boolean): Person[] {
   const { config } = producer;
   if (!isObject(value)) throw new KeelsonError('invalid_request', 'a subject identifier is an object', { pointer });
-  switch (value.format) {
-    case 'iss_sub':
-      return [{ issuer: textOf(value, 'iss', pointer), id: textOf(value, 'sub', pointer) }];
-    case 'email':
-      return [{ issuer: config.openid?.emailIssuer ?? issuerOf(producer), id: textOf(value, 'email', pointer) }];
-    case 'opaque':
-      return [{ issuer: config.openid?.opaqueIssuer ?? ownNames(producer), id: textOf(value, 'id', pointer) }];
-    case 'aliases':
-      if (outermost) return readAliases(producer, value, pointer);
-      break;
-    case 'complex':
-      if (outermost) return readComplex(producer, value, pointer);
-      break;
+  const { format } = value;
+  if (format === 'iss_sub') return [{ issuer: textOf(value, 'iss', pointer), id: textOf(value, 'sub', pointer) }];
+  if (format === 'email') {
+    return [{ issuer: config.openid?.emailIssuer ?? issuerOf(producer), id: textOf(value, 'email', pointer) }];
   }
+  if (format === 'opaque') {
+    return [{ issuer: config.openid?.opaqueIssuer ?? ownNames(producer), id: textOf(value, 'id', pointer) }];
+  }
+  if (format === 'aliases' && outermost) return readAliases(producer, value, pointer);
+  if (format === 'complex' && outermost) return readComplex(producer, value, pointer);
   throw new KeelsonError('invalid_request', 'a subject identifier of another format than is taken here', {
     pointer: `${pointer}/format`,
   });
