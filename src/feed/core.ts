@@ -2,8 +2,9 @@
  * What one feed process knows, and what it may tell. Pure: `step` changes it, a shell around it reads the database and talks to instances.
  *
  * A lease says that its table was the newest at some moment, so it is granted only after the committed size of lifecycle was read in a
- * transaction that a fenced or stale database would have refused, and after the table was folded to that size. Its age is counted from
- * the beginning of that read. A frame says nothing of the kind.
+ * transaction that a fenced or stale database would have refused, and after the table was folded to that size. Who asks is answered by a
+ * read that began after they asked: so a lease, which they count from their asking, is never older than they think, even if this
+ * process was suspended between the read and the answer, and its clock stood still. A frame says nothing of the kind.
  */
 import type { Signer } from '../core/signer.js';
 import { FACT_BYTES } from '../protocol/fact.js';
@@ -42,9 +43,12 @@ export type FeedEffect =
 
 export class FeedCore {
   readonly options: FeedOptions;
-  readonly waiting: { readonly to: number; readonly request: LeaseRequest }[] = [];
+  /** Who waits for the next read; of each their last request. */
+  waiting = new Map<number, LeaseRequest>();
+  /** Who waited when the read began that is under way, or is folded to; they alone are answered by it. */
+  asked = new Map<number, LeaseRequest>();
   reading = false;
-  /** The newest read; only requests that wait since before its end are answered by it. */
+  /** The read that is folded to. */
   read: { readonly beganUs: number; readonly size: bigint } | undefined;
   foldedSize = 0n;
   /** Changes from `firstSeq + 1` on, 25 bytes each. */
@@ -102,7 +106,7 @@ export function step(core: FeedCore, input: FeedInput, nowUs: number): FeedEffec
       return bytes === undefined ? [] : [{ kind: 'frame', from, bytes }];
     }
     case 'lease_request':
-      core.waiting.push(input);
+      core.waiting.set(input.to, input.request);
       return read(core);
     case 'read':
       core.reading = false;
@@ -110,6 +114,7 @@ export function step(core: FeedCore, input: FeedInput, nowUs: number): FeedEffec
       return grant(core, nowUs);
     case 'read_failed':
       core.reading = false;
+      core.waiting = new Map([...core.asked, ...core.waiting]);
       return read(core);
     case 'folded':
       if (input.size > core.foldedSize) core.foldedSize = input.size;
@@ -118,12 +123,14 @@ export function step(core: FeedCore, input: FeedInput, nowUs: number): FeedEffec
 }
 
 function read(core: FeedCore): FeedEffect[] {
-  if (core.reading || core.read !== undefined || core.waiting.length === 0) return [];
+  if (core.reading || core.read !== undefined || core.waiting.size === 0) return [];
   core.reading = true;
+  core.asked = core.waiting;
+  core.waiting = new Map();
   return [{ kind: 'read' }];
 }
 
-/** Answers those who wait, once the table is folded to what was read. */
+/** Answers those who asked before the read, once the table is folded to it; then it is read for those who came meanwhile. */
 function grant(core: FeedCore, nowUs: number): FeedEffect[] {
   const { read: last, foldedSize, options } = core;
   if (last === undefined || foldedSize < last.size) return [];
@@ -131,9 +138,11 @@ function grant(core: FeedCore, nowUs: number): FeedEffect[] {
   const { signer, ledger, generation, table } = options;
   const head = { generation, ...table.head() };
   const readAgeUs = Math.max(0, Math.ceil(nowUs - last.beganUs));
-  return core.waiting.splice(0).map(({ to, request }) => ({
+  const granted = [...core.asked].map(([to, request]): FeedEffect => ({
     kind: 'grant',
     to,
     bytes: signGrant(signer, ledger, { ...request, readAgeUs, head }),
   }));
+  core.asked = new Map();
+  return [...granted, ...read(core)];
 }

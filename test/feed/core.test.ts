@@ -35,7 +35,10 @@ describe('a grant', () => {
     expect(step(core, { kind: 'read', beganUs: 10, size: 7n }, 20)).toEqual([]);
     expect(step(core, { kind: 'folded', size: 6n }, 30)).toEqual([]);
     const granted = step(core, { kind: 'folded', size: 7n }, 40);
-    expect(granted.map((effect) => effect.kind === 'grant' && effect.to)).toEqual([1, 2]);
+    // Who asked while it was read already is answered by the next one.
+    expect(granted.map((effect) => effect.kind === 'grant' && effect.to)).toEqual([1, false]);
+    expect(kinds(granted)).toEqual(['grant', 'read']);
+    expect(kinds(step(core, { kind: 'read', beganUs: 41, size: 7n }, 42))).toEqual(['grant']);
     const [first] = granted;
     if (first?.kind !== 'grant') throw new Error('no grant');
     const grant = openGrant({ ledger, verifier }, [signer.publicKey], first.bytes);
@@ -48,7 +51,9 @@ describe('a grant', () => {
     step(core, { kind: 'lease_request', to: 1, request }, 0);
     expect(kinds(step(core, { kind: 'read', beganUs: 0, size: 9n }, 1))).toEqual(['grant']);
     expect(kinds(step(core, { kind: 'lease_request', to: 2, request }, 2))).toEqual(['read']);
+    expect(step(core, { kind: 'lease_request', to: 2, request }, 3)).toEqual([]);
     expect(kinds(step(core, { kind: 'read_failed' }, 3))).toEqual(['read']);
+    expect(kinds(step(core, { kind: 'read', beganUs: 4, size: 9n }, 5))).toEqual(['grant']);
   });
 });
 
