@@ -179,7 +179,7 @@ export class Guard {
     try {
       const { table } = this.core;
       if (table === undefined) return;
-      const refused = probe === undefined ? canary.verdict(table, 0) !== undefined : await probe(canary);
+      const refused = probe === undefined ? canary.verdict(table, this.core.skewUs) !== undefined : await probe(canary);
       if (refused) this.#step({ kind: 'canary_refused', seq });
     } catch (error) {
       onProblem?.(error instanceof Error ? error : new Error(String(error)));

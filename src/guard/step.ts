@@ -29,7 +29,7 @@ export type Effect =
   | { readonly kind: 'changed'; readonly keys: readonly Uint8Array[] }
   /** The whole table is another. */
   | { readonly kind: 'replaced' }
-  /** Show the host's middleware a canary token, issued at this time: it must refuse. */
+  /** Show the host's middleware a canary token, issued at this time: it must refuse, and no table of an earlier part would. */
   | { readonly kind: 'probe'; readonly seq: number; readonly issuedAtUs: number }
   /** A message was of no use; nothing changed by it. */
   | { readonly kind: 'rejected'; readonly code: ErrorCode };
@@ -152,7 +152,7 @@ function moved(core: GuardCore, table: FactTable): Effect[] {
     extend(core, waiting);
   }
   const slot = table.find(core.canaryKey);
-  return slot < 0 ? [] : [{ kind: 'probe', seq: table.seq, issuedAtUs: table.cutoffUs(slot) }];
+  return slot < 0 ? [] : [{ kind: 'probe', seq: table.seq, issuedAtUs: table.cutoffUs(slot) + core.skewUs }];
 }
 
 function hearGrant(core: GuardCore, bytes: Uint8Array): Effect[] {
