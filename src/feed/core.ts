@@ -6,6 +6,7 @@
  * read that began after they asked: so a lease, which they count from their asking, is never older than they think, even if this
  * process was suspended between the read and the answer, and its clock stood still. A frame says nothing of the kind.
  */
+import { formatHex } from '../core/bytes.js';
 import type { Signer } from '../core/signer.js';
 import { FACT_BYTES } from '../protocol/fact.js';
 import type { FactTable } from '../protocol/fact-table.js';
@@ -38,15 +39,22 @@ export type FeedEffect =
   /** Read how far lifecycle is committed. One read at a time. */
   | { readonly kind: 'read' }
   | { readonly kind: 'grant'; readonly to: number; readonly bytes: Uint8Array }
+  /** That request gets no answer: its instance asked again. */
+  | { readonly kind: 'superseded'; readonly to: number }
   /** For everybody who is at `from`. */
   | { readonly kind: 'frame'; readonly from: number; readonly bytes: Uint8Array };
 
+interface Waiting {
+  readonly to: number;
+  readonly request: LeaseRequest;
+}
+
 export class FeedCore {
   readonly options: FeedOptions;
-  /** Who waits for the next read; of each their last request. */
-  waiting = new Map<number, LeaseRequest>();
+  /** Who waits for the next read, by instance: of each their last request, however long there is no answer. */
+  waiting = new Map<string, Waiting>();
   /** Who waited when the read began that is under way, or is folded to; they alone are answered by it. */
-  asked = new Map<number, LeaseRequest>();
+  asked = new Map<string, Waiting>();
   reading = false;
   /** The read that is folded to. */
   read: { readonly beganUs: number; readonly size: bigint } | undefined;
@@ -106,20 +114,33 @@ export function step(core: FeedCore, input: FeedInput, nowUs: number): FeedEffec
       return bytes === undefined ? [] : [{ kind: 'frame', from, bytes }];
     }
     case 'lease_request':
-      core.waiting.set(input.to, input.request);
-      return read(core);
+      return [...wait(core, input), ...read(core)];
     case 'read':
       core.reading = false;
       core.read = input;
       return grant(core, nowUs);
     case 'read_failed':
       core.reading = false;
-      core.waiting = new Map([...core.asked, ...core.waiting]);
-      return read(core);
+      return [...waitAgain(core), ...read(core)];
     case 'folded':
       if (input.size > core.foldedSize) core.foldedSize = input.size;
       return grant(core, nowUs);
   }
+}
+
+function wait(core: FeedCore, { to, request }: Waiting): FeedEffect[] {
+  const instance = formatHex(request.instance);
+  const before = core.waiting.get(instance);
+  core.waiting.set(instance, { to, request });
+  return before === undefined ? [] : [{ kind: 'superseded', to: before.to }];
+}
+
+/** After a read that failed. */
+function waitAgain(core: FeedCore): FeedEffect[] {
+  const { asked, waiting } = core;
+  core.asked = new Map();
+  core.waiting = asked;
+  return [...waiting.values()].flatMap((one) => wait(core, one));
 }
 
 function read(core: FeedCore): FeedEffect[] {
@@ -138,7 +159,7 @@ function grant(core: FeedCore, nowUs: number): FeedEffect[] {
   const { signer, ledger, generation, table } = options;
   const head = { generation, ...table.head() };
   const readAgeUs = Math.max(0, Math.ceil(nowUs - last.beganUs));
-  const granted = [...core.asked].map(([to, request]): FeedEffect => ({
+  const granted = [...core.asked.values()].map(({ to, request }): FeedEffect => ({
     kind: 'grant',
     to,
     bytes: signGrant(signer, ledger, { ...request, readAgeUs, head }),

@@ -38,7 +38,7 @@ export class Feed {
   readonly #options: FeedShellOptions;
   readonly #process = randomUUID();
   readonly #stopping = new AbortController();
-  readonly #asked = new Map<number, (grant: Uint8Array) => void>();
+  readonly #asked = new Map<number, (grant: Uint8Array | undefined) => void>();
   readonly #listeners = new Set<FrameListener>();
   #core: FeedCore | undefined;
   #next = 0;
@@ -74,7 +74,7 @@ export class Feed {
     return this.#core;
   }
 
-  /** The grant that answers a request; undefined where there is none by the time `signal` aborts. */
+  /** The grant that answers a request; undefined where there is none by the time `signal` aborts, or the instance asks again. */
   async lease(request: LeaseRequest, signal: AbortSignal): Promise<Uint8Array | undefined> {
     const to = this.#next++;
     return new Promise((resolve) => {
@@ -124,12 +124,17 @@ export class Feed {
         void this.#read();
         return;
       case 'grant':
-        this.#asked.get(effect.to)?.(effect.bytes);
-        this.#asked.delete(effect.to);
-        return;
+        return this.#answer(effect.to, effect.bytes);
+      case 'superseded':
+        return this.#answer(effect.to, undefined);
       case 'frame':
         for (const listener of this.#listeners) listener(effect.from, effect.bytes);
     }
+  }
+
+  #answer(to: number, grant: Uint8Array | undefined): void {
+    this.#asked.get(to)?.(grant);
+    this.#asked.delete(to);
   }
 
   async #read(): Promise<void> {

@@ -11,6 +11,7 @@ import { seed } from '../guard/support.js';
 const ledger = 'ledger.example';
 const signer = nodeSigner(seed('feed'));
 const request = { instance: seed('i').subarray(0, 16), nonce: seed('n').subarray(0, 16) };
+const another = { instance: seed('j').subarray(0, 16), nonce: seed('m').subarray(0, 16) };
 
 function makeFeed(keptFacts = 100): { core: FeedCore; change: (count: number) => FeedEffect[] } {
   const table = new FactTable(hasher);
@@ -31,7 +32,7 @@ describe('a grant', () => {
   it('follows on a read that was folded, and its age begins with the read', () => {
     const { core } = makeFeed();
     expect(kinds(step(core, { kind: 'lease_request', to: 1, request }, 0))).toEqual(['read']);
-    expect(step(core, { kind: 'lease_request', to: 2, request }, 5)).toEqual([]);
+    expect(step(core, { kind: 'lease_request', to: 2, request: another }, 5)).toEqual([]);
     expect(step(core, { kind: 'read', beganUs: 10, size: 7n }, 20)).toEqual([]);
     expect(step(core, { kind: 'folded', size: 6n }, 30)).toEqual([]);
     const granted = step(core, { kind: 'folded', size: 7n }, 40);
@@ -50,10 +51,19 @@ describe('a grant', () => {
     step(core, { kind: 'folded', size: 9n }, 0);
     step(core, { kind: 'lease_request', to: 1, request }, 0);
     expect(kinds(step(core, { kind: 'read', beganUs: 0, size: 9n }, 1))).toEqual(['grant']);
-    expect(kinds(step(core, { kind: 'lease_request', to: 2, request }, 2))).toEqual(['read']);
-    expect(step(core, { kind: 'lease_request', to: 2, request }, 3)).toEqual([]);
+    expect(kinds(step(core, { kind: 'lease_request', to: 2, request: another }, 2))).toEqual(['read']);
+    expect(step(core, { kind: 'lease_request', to: 3, request }, 3)).toEqual([]);
     expect(kinds(step(core, { kind: 'read_failed' }, 3))).toEqual(['read']);
-    expect(kinds(step(core, { kind: 'read', beganUs: 4, size: 9n }, 5))).toEqual(['grant']);
+    expect(kinds(step(core, { kind: 'read', beganUs: 4, size: 9n }, 5))).toEqual(['grant', 'grant']);
+  });
+
+  it('answers the last request of an instance, so that no more wait than there are instances', () => {
+    const { core } = makeFeed();
+    expect(kinds(step(core, { kind: 'lease_request', to: 1, request }, 0))).toEqual(['read']);
+    expect(step(core, { kind: 'lease_request', to: 2, request }, 1)).toEqual([]);
+    expect(step(core, { kind: 'lease_request', to: 3, request }, 2)).toEqual([{ kind: 'superseded', to: 2 }]);
+    expect(step(core, { kind: 'read_failed' }, 3)).toEqual([{ kind: 'superseded', to: 1 }, { kind: 'read' }]);
+    expect(step(core, { kind: 'read', beganUs: 4, size: 0n }, 5)).toMatchObject([{ kind: 'grant', to: 3 }]);
   });
 });
 
