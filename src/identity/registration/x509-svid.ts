@@ -20,6 +20,18 @@ const OID = {
   serverAuth: '1.3.6.1.5.5.7.3.1',
   clientAuth: '1.3.6.1.5.5.7.3.2',
 } as const;
+/** Extensions that are acted on, here or by the engine (RFC 5280 §4.2). */
+const PROCESSED = new Set<string>([
+  OID.keyUsage,
+  OID.subjectAltName,
+  OID.basicConstraints,
+  OID.extKeyUsage,
+  '2.5.29.30', // name constraints
+  '2.5.29.32', // policies, their mappings, constraints and the limit to any of them
+  '2.5.29.33',
+  '2.5.29.36',
+  '2.5.29.54',
+]);
 /** RSA PKCS #1 and PSS, ECDSA, all with SHA-2. */
 const SIGNATURES = new Set([
   '1.2.840.113549.1.1.10',
@@ -94,10 +106,6 @@ function parseChain(chain: readonly string[]): Certificate[] {
 
 /** §2, §4, §5.2. Answers its SPIFFE ID. */
 function requireLeaf(leaf: Certificate): string {
-  for (const { critical, parsedValue, extnID } of leaf.extensions ?? []) {
-    if (critical && parsedValue === undefined)
-      throw new Failure('not_an_svid', `an unknown critical extension ${extnID}`);
-  }
   if (isAuthority(leaf)) throw new Failure('not_an_svid', 'a signing certificate is no workload’s');
   const usage = keyUsage(leaf);
   if ((usage & USAGE.digitalSignature) === 0) throw new Failure('not_an_svid', 'its key is not for signatures');
@@ -128,7 +136,11 @@ function requireSigning(certificate: Certificate, trustDomain: string): void {
   }
 }
 
+/** The engine takes an extension for known when it can parse it at all. */
 function requireValid(certificate: Certificate, atMs: number): void {
+  for (const { critical, extnID } of certificate.extensions ?? []) {
+    if (critical && !PROCESSED.has(extnID)) throw new Failure('not_an_svid', `an unknown critical extension ${extnID}`);
+  }
   if (!SIGNATURES.has(certificate.signatureAlgorithm.algorithmId)) {
     throw new Failure('algorithm_not_allowed', `signed with ${certificate.signatureAlgorithm.algorithmId}`);
   }
