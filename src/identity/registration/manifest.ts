@@ -141,6 +141,5 @@ function failureOf(error: unknown): unknown {
   if (error instanceof errors.JWSSignatureVerificationFailed)
     return new Failure('bad_signature', 'its signature fails');
   if (error instanceof errors.JOSEError) return new Failure('malformed', error.code);
-  if (error instanceof TypeError) return new Failure('malformed', 'not a JWS');
   return error;
 }
