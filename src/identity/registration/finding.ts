@@ -57,6 +57,9 @@ export class Failure extends Error {
 /** What is needed for checking can't be had just now: it says nothing about the evidence. */
 export class Unavailable extends Error {}
 
+/** Too much is asked for at the same time: nothing was asked. */
+export class Busy extends Unavailable {}
+
 /** A finding on its way. */
 export type Known = { -readonly [Member in keyof Finding]: Finding[Member] };
 

@@ -4,7 +4,7 @@ import type { JsonObject } from '../../events/json.js';
 import { INTAKE_CHECK } from '../../intake/evidence-port.js';
 import type { Clients } from './clients.js';
 import type { Configuration } from './configuration.js';
-import { findingOf, formatFinding, Unavailable, type FailureCode, type Finding, type Method } from './finding.js';
+import { Busy, findingOf, formatFinding, Unavailable, type FailureCode, type Finding, type Method } from './finding.js';
 import { methodOf, verifyManifest } from './manifest.js';
 import { verifyX509Svid } from './x509-svid.js';
 
@@ -134,7 +134,7 @@ async function judgeClient(
   try {
     return await findingOf('allow_list', (known) => clients.verify(client, rules, known), onBug);
   } catch (error) {
-    if (!(error instanceof Unavailable) || nowUs < appendedUs + retryUs) throw error;
+    if (!(error instanceof Unavailable) || error instanceof Busy || nowUs < appendedUs + retryUs) throw error;
     return { method: 'metadata_document', code: 'metadata_unavailable', detail: error.message };
   }
 }

@@ -16,6 +16,7 @@ import type { Clients } from './clients.js';
 import type { Configuration } from './configuration.js';
 import { Cursor } from './cursor.js';
 import { Docket } from './docket.js';
+import { Busy, Unavailable } from './finding.js';
 import { judge } from './judge.js';
 
 export interface RegistrarOptions {
@@ -37,13 +38,15 @@ const LOOK_MS = 100;
 const KEEP_MS = 1_000;
 const STANDBY_MS = 500;
 const FAILED_MS = 500;
-/** Registrations that are judged at the same time: a document that does not come keeps others waiting for seconds at most. */
+/** Registrations that are judged at the same time. */
 const AT_ONCE = 32;
 /** When a verdict that is not in the ledger by then is written again. */
 const AGAIN_MS = 5_000;
 /** Pauses before a document is asked for again: doubling. */
 const RETRY_FIRST_MS = 1_000;
 const RETRY_MAX_MS = 300_000;
+/** Before one is asked for that was not, because too many were. */
+const BUSY_MS = 200;
 
 interface Attempt {
   /** Undefined: under way. */
@@ -128,32 +131,42 @@ export class Registrar {
     return docket;
   }
 
+  /** Begins what is due, for as long as the cursor may go unseen. */
   async #judgeDue(docket: Docket): Promise<void> {
-    const nowMs = this.#options.clock.monotonicMs();
+    const { clock } = this.#options;
+    const { signal } = this.#stopping;
+    const untilMs = clock.monotonicMs() + KEEP_MS;
     for (const index of this.#attempts.keys()) if (!docket.open.has(index)) this.#attempts.delete(index);
     for (const index of docket.open) {
-      if (this.#underWay.size >= AT_ONCE) await Promise.race(this.#underWay);
-      if (this.#stopping.signal.aborted) return;
-      const attempt = this.#attempts.get(index) ?? { dueMs: nowMs, failures: 0 };
-      if (attempt.dueMs === undefined || attempt.dueMs > nowMs) continue;
-      this.#begin(docket, index, attempt.failures);
+      while (this.#underWay.size >= AT_ONCE && !signal.aborted && clock.monotonicMs() < untilMs) {
+        await Promise.race([...this.#underWay, pause(LOOK_MS, signal)]);
+      }
+      if (this.#underWay.size >= AT_ONCE || signal.aborted) return;
+      const attempt = this.#attempts.get(index);
+      if (attempt !== undefined && (attempt.dueMs === undefined || attempt.dueMs > clock.monotonicMs())) continue;
+      this.#begin(docket, index, attempt?.failures ?? 0);
     }
   }
 
   #begin(docket: Docket, index: bigint, failures: number): void {
     const attempts = this.#attempts;
-    attempts.set(index, { dueMs: undefined, failures });
     const { clock, logger } = this.#options;
-    const task = this.#judge(docket, index).then(
-      () => attempts.set(index, { dueMs: clock.monotonicMs() + AGAIN_MS, failures: 0 }),
-      (error: unknown) => {
-        const pauseMs = Math.min(RETRY_FIRST_MS * 2 ** failures, RETRY_MAX_MS);
-        attempts.set(index, { dueMs: clock.monotonicMs() + pauseMs, failures: failures + 1 });
-        logger.warn({ err: error, index }, 'registration: judged again later');
-      },
-    );
-    const settled = task.then(() => void this.#underWay.delete(settled));
-    this.#underWay.add(settled);
+    const again = (pauseMs: number, failed: number): void => {
+      attempts.set(index, { dueMs: clock.monotonicMs() + pauseMs, failures: failed });
+    };
+    attempts.set(index, { dueMs: undefined, failures });
+    const task = this.#judge(docket, index)
+      .then(
+        () => again(AGAIN_MS, 0),
+        (error: unknown) => {
+          if (error instanceof Busy) return again(BUSY_MS, failures);
+          const mostMs = error instanceof Unavailable ? RETRY_MAX_MS : AGAIN_MS;
+          again(Math.min(RETRY_FIRST_MS * 2 ** failures, mostMs), failures + 1);
+          logger.warn({ err: error, index }, 'registration: judged again later');
+        },
+      )
+      .then(() => void this.#underWay.delete(task));
+    this.#underWay.add(task);
   }
 
   /** Judges one, and writes what comes out. That it is in the ledger, the ledger says. */

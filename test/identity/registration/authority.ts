@@ -40,6 +40,8 @@ export interface CertificateOptions {
   readonly uris?: readonly string[];
   /** One extension for each: RFC 5280 allows one. */
   readonly moreNames?: readonly string[];
+  /** A host, for TLS. */
+  readonly dns?: string;
   readonly ca?: boolean;
   /** First byte of the key usage; undefined: none. */
   readonly keyUsage?: number | undefined;
@@ -106,6 +108,10 @@ function extensionsOf(
     extensions.push(add('2.5.29.37', false, new ExtKeyUsage({ keyPurposes: [...extended] }).toSchema()));
   }
   if (uris.length > 0) extensions.push(add('2.5.29.17', false, new GeneralNames({ names: uris.map(uri) }).toSchema()));
+  if (options.dns !== undefined) {
+    const names = [new GeneralName({ type: 2, value: options.dns })];
+    extensions.push(add('2.5.29.17', false, new GeneralNames({ names }).toSchema()));
+  }
   for (const more of moreNames)
     extensions.push(add('2.5.29.17', false, new GeneralNames({ names: [uri(more)] }).toSchema()));
   if (options.permitted !== undefined) {
@@ -114,6 +120,15 @@ function extensionsOf(
   }
   if (options.critical !== undefined) extensions.push(add(options.critical, true, new asn1js.Null()));
   return extensions;
+}
+
+const pem = (label: string, base64: string): string =>
+  `-----BEGIN ${label}-----\n${base64.match(/.{1,64}/g)!.join('\n')}\n-----END ${label}-----\n`;
+
+export const certificatePem = ({ x5c }: Issued): string => pem('CERTIFICATE', x5c);
+
+export async function keyPem({ pair }: Issued): Promise<string> {
+  return pem('PRIVATE KEY', Buffer.from(await subtle.exportKey('pkcs8', pair.privateKey)).toString('base64'));
 }
 
 export interface JwtKey {
