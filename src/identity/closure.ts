@@ -43,7 +43,7 @@ class Marks {
   static for(graph: Graph): Marks {
     let marks = Marks.#ofGraph.get(graph);
     if (marks === undefined) Marks.#ofGraph.set(graph, (marks = new Marks()));
-    marks.#begin(graph.nodes.count);
+    marks.#begin(graph.nodes.end);
     return marks;
   }
 

@@ -1,6 +1,6 @@
 /** Arrays that grow: a column of the graph in as few bytes as its values need. */
 
-type Numbers = Int32Array | Uint8Array | Float64Array;
+type Numbers = Int32Array | Uint32Array | Uint16Array | Uint8Array | Float64Array;
 
 /** Grows by an eighth: what is unused stays small beside what is used. */
 const GROW = 8;

@@ -48,6 +48,7 @@ const KEPT: Kept = {
     from_agent: true,
     to_agent: true,
     on_owner_leave: true,
+    risk_level: true,
     expires_at: true,
     absent_issuers: true,
     point: true,

@@ -4,8 +4,9 @@
  * says, lifecycle's own order decides.
  */
 import { objectAt, objectsAt, textAt, textsAt, timeAt, type EntryAt, type EntryPart } from './entry-part.js';
-import type { Graph, Registration } from './graph.js';
-import { ROLE, type NodeKind, type OnOwnerLeave } from './kinds.js';
+import type { NodeState, Registration } from './changes.js';
+import type { Graph } from './graph.js';
+import { PHASE, ROLE, type NodeKind, type OnOwnerLeave } from './kinds.js';
 import type { Body } from '../events/separate.js';
 
 /** Takes an entry into the graph. */
@@ -40,14 +41,19 @@ export function foldEntry(graph: Graph, part: EntryPart, at: EntryAt): void {
 
 /** The nodes that an event names, one method for each kind. */
 class Mentions {
+  /** Whether to be named here is to be used. */
+  readonly #areUses: boolean;
+
   constructor(
     readonly graph: Graph,
     readonly part: EntryPart,
     readonly at: EntryAt,
-  ) {}
+  ) {
+    this.#areUses = part.type === 'decision.made';
+  }
 
   node(kind: NodeKind, id: string | undefined, issuer = ''): number {
-    return id === undefined ? -1 : this.graph.mention(kind, issuer, id, this.at.atUs);
+    return id === undefined ? -1 : this.#mention(kind, issuer, id);
   }
 
   nodes(kind: NodeKind, ids: readonly string[]): number[] {
@@ -56,7 +62,7 @@ class Mentions {
 
   person(pointer: string): number {
     for (const { pointer: where, subject } of this.part.persons) {
-      if (where === pointer) return this.graph.mention('principal', '', subject, this.at.atUs);
+      if (where === pointer) return this.#mention('principal', '', subject);
     }
     return -1;
   }
@@ -64,21 +70,33 @@ class Mentions {
   persons(matches: (pointer: string) => boolean): number[] {
     const found: number[] = [];
     for (const { pointer, subject } of this.part.persons) {
-      if (matches(pointer)) found.push(this.graph.mention('principal', '', subject, this.at.atUs));
+      if (matches(pointer)) found.push(this.#mention('principal', '', subject));
     }
     return found;
   }
 
   hang(parent: number, child: number, roles: number): void {
-    if (parent >= 0 && child >= 0) this.graph.hang(parent, child, roles);
+    if (parent >= 0 && child >= 0) this.graph.hang(parent, child, roles, this.at.atUs);
   }
 
   use(user: number, used: number): void {
     if (user >= 0 && used >= 0) this.graph.use(user, used, this.at.atUs);
   }
 
-  note(node: number): void {
-    if (node >= 0) this.graph.note({ node, ...this.at, type: this.part.type });
+  /** The entry is about a node, and says how it is from now on. */
+  note(node: number, state?: NodeState): void {
+    if (node >= 0) this.graph.note({ node, ...this.at, type: this.part.type, state });
+  }
+
+  tell(node: number, state: NodeState): void {
+    this.graph.tell(node, this.at.index, this.at.atUs, state);
+    this.note(node, state);
+  }
+
+  #mention(kind: NodeKind, issuer: string, id: string | Uint8Array): number {
+    const node = this.graph.mention(kind, issuer, id, this.at.atUs);
+    if (this.#areUses) this.graph.noteUse(node, this.at.atUs);
+    return node;
   }
 }
 
@@ -86,13 +104,13 @@ const isHop = (pointer: string): boolean => pointer.startsWith('/delegation_chai
 
 /** A token by (issuer, jti), else by digest; −1 where the event names none. What names it in every event about it: its own claims. */
 function mentionToken(mentions: Mentions, token: Body | undefined): number {
-  const { graph, at } = mentions;
+  const { graph } = mentions;
   const jti = textAt(token, 'jti');
   const digest = textAt(token, 'digest')?.toLowerCase();
   const id = jti ?? digest;
   if (id === undefined) return -1;
   const issuer = textAt(token, 'issuer') ?? '';
-  const node = graph.mention('token', jti === undefined ? '' : issuer, id, at.atUs);
+  const node = mentions.node('token', id, jti === undefined ? '' : issuer);
   graph.describeToken(
     node,
     timeAt(token, 'issued_at'),
@@ -135,10 +153,10 @@ function foldDecision(graph: Graph, part: EntryPart, at: EntryAt): void {
     hangToken(mentions, node, issuer, ROLE.context);
     const sessions = [textAt(context, 'session_id'), textAt(objectAt(body, 'user_context') ?? {}, 'sso_session')];
     for (const session of sessions) mentions.hang(mentions.node('session', session, issuer), node, ROLE.context);
-    if (body.decision === 'allow') graph.accept(node);
+    if (body.decision === 'allow') graph.accept(node, at.atUs);
     // Whom it served, where the token itself does not say: an agent's own token serves many.
     const subject = mentions.person('/token/subject');
-    for (const user of users) if (user !== subject) mentions.use(user, node);
+    for (const user of users) if (user !== subject) mentions.hang(user, node, ROLE.served);
   }
   const used = [
     mentions.node('tool', textAt(body, 'tool')),
@@ -158,8 +176,8 @@ function foldToken(graph: Graph, part: EntryPart, happened: string, at: EntryAt)
   const token = objectAt(body, 'token');
   const node = mentionToken(mentions, token);
   if (node < 0) return;
-  if (happened === 'expired') return graph.end(node);
-  graph.accept(node);
+  if (happened === 'expired') return graph.endToken(node, at.atUs);
+  graph.accept(node, at.atUs);
   const issuer = textAt(token, 'issuer') ?? '';
   hangToken(mentions, node, issuer, ROLE.names);
   mentions.hang(mentions.node('session', textAt(body, 'session_id'), issuer), node, ROLE.names);
@@ -176,9 +194,10 @@ function foldSession(graph: Graph, part: EntryPart, happened: string, at: EntryA
   const issuer = textAt(body, 'issuer') ?? '';
   const session = mentions.node('session', textAt(body, 'session_id'), issuer);
   if (session < 0) return;
-  mentions.note(session);
-  if (happened === 'ended') graph.end(session);
-  graph.expire(session, timeAt(body, 'expires_at'));
+  const phase = happened === 'ended' ? PHASE.ended : PHASE.registered;
+  const state = { phase, expiresUs: timeAt(body, 'expires_at') };
+  graph.tellSession(session, state);
+  mentions.note(session, state);
   mentions.hang(mentions.person('/user'), session, ROLE.names);
   mentions.hang(mentions.node('session', textAt(body, 'parent'), issuer), session, ROLE.names);
   mentions.hang(mentions.node('agent', textAt(body, 'agent')), session, ROLE.names);
@@ -201,10 +220,11 @@ function foldRegistration(
   const issuer = kind === 'client' ? (textAt(body, 'issuer') ?? '') : '';
   const node = mentions.node(kind, textAt(body, kind), issuer);
   if (node < 0) return;
-  mentions.note(node);
-  const expiresUs = timeAt(body, 'expires_at');
-  if (happened === 'retired') graph.tell(node, at.index, { ended: true, expiresUs });
-  else graph.tell(node, at.index, { ended: false, expiresUs, registration: registrationOf(mentions, node) });
+  mentions.tell(node, {
+    phase: phaseAfter(happened, graph.phase(node)),
+    expiresUs: timeAt(body, 'expires_at'),
+    registration: happened === 'retired' ? graph.registration(node) : registrationOf(mentions, node),
+  });
   mentions.hang(mentions.node('environment', textAt(body, 'environment')), node, ROLE.related);
   if (kind === 'client') mentions.hang(mentions.node('agent', textAt(body, 'agent')), node, ROLE.related);
   if (kind !== 'agent') return;
@@ -214,7 +234,14 @@ function foldRegistration(
   for (const client of [textAt(body, 'client'), textAt(proof, 'client_id')]) {
     mentions.hang(node, mentions.node('client', client), ROLE.related);
   }
-  for (const tool of mentions.nodes('tool', textsAt(body, 'tools'))) mentions.hang(node, tool, ROLE.related);
+  for (const tool of mentions.nodes('tool', textsAt(body, 'tools'))) mentions.hang(tool, node, ROLE.related);
+}
+
+/** An attestation, or whatever else is told of it, leaves a registration as far as it was. */
+function phaseAfter(happened: string, before: number): number {
+  if (happened === 'retired') return PHASE.ended;
+  if (happened === 'approved') return PHASE.approved;
+  return happened === 'registered' || before === PHASE.ended ? PHASE.registered : Math.max(before, PHASE.registered);
 }
 
 /** What the event leaves open stays as it was. */
@@ -226,6 +253,7 @@ function registrationOf(mentions: Mentions, node: number): Registration {
     owner: owner < 0 ? before.owner : owner,
     successor: successor < 0 ? before.successor : successor,
     onOwnerLeave: (textAt(mentions.part.body, 'on_owner_leave') as OnOwnerLeave | undefined) ?? before.onOwnerLeave,
+    riskLevel: textAt(mentions.part.body, 'risk_level') ?? before.riskLevel,
   };
 }
 
@@ -235,14 +263,16 @@ function foldGrant(graph: Graph, part: EntryPart, happened: string, at: EntryAt)
   const issuer = textAt(body, 'issuer') ?? '';
   const grant = mentions.node('grant', textAt(body, 'grant'), issuer);
   if (grant < 0) return;
-  mentions.note(grant);
-  graph.tell(grant, at.index, { ended: happened === 'withdrawn', expiresUs: timeAt(body, 'expires_at') });
+  mentions.tell(grant, {
+    phase: happened === 'withdrawn' ? PHASE.ended : PHASE.registered,
+    expiresUs: timeAt(body, 'expires_at'),
+  });
   mentions.hang(mentions.person('/principal'), grant, ROLE.names);
   mentions.hang(mentions.node('agent', textAt(body, 'agent')), grant, ROLE.names);
   mentions.hang(mentions.node('client', textAt(body, 'client'), issuer), grant, ROLE.names);
   mentions.hang(mentions.node('session', textAt(body, 'session_id'), issuer), grant, ROLE.names);
   mentions.hang(mentions.node('environment', textAt(body, 'environment')), grant, ROLE.related);
-  for (const tool of mentions.nodes('tool', textsAt(body, 'tools'))) mentions.hang(grant, tool, ROLE.related);
+  for (const tool of mentions.nodes('tool', textsAt(body, 'tools'))) mentions.hang(tool, grant, ROLE.related);
 }
 
 function foldDelegation(graph: Graph, part: EntryPart, happened: string, at: EntryAt): void {
@@ -250,8 +280,10 @@ function foldDelegation(graph: Graph, part: EntryPart, happened: string, at: Ent
   const mentions = new Mentions(graph, part, at);
   const delegation = mentions.node('delegation', textAt(body, 'delegation'));
   if (delegation < 0) return;
-  mentions.note(delegation);
-  graph.tell(delegation, at.index, { ended: happened === 'ended', expiresUs: timeAt(body, 'expires_at') });
+  mentions.tell(delegation, {
+    phase: happened === 'ended' ? PHASE.ended : PHASE.registered,
+    expiresUs: timeAt(body, 'expires_at'),
+  });
   // It ends with whoever gave it, and with whoever it was given to.
   for (const pointer of ['/from', '/to']) mentions.hang(mentions.person(pointer), delegation, ROLE.names);
   for (const member of ['from_agent', 'to_agent']) {
@@ -260,24 +292,23 @@ function foldDelegation(graph: Graph, part: EntryPart, happened: string, at: Ent
   mentions.hang(mentions.node('client', textAt(body, 'client')), delegation, ROLE.names);
   mentions.hang(mentions.node('delegation', textAt(body, 'parent')), delegation, ROLE.names);
   mentions.hang(mentions.node('environment', textAt(body, 'environment')), delegation, ROLE.related);
-  for (const tool of mentions.nodes('tool', textsAt(body, 'tools'))) mentions.hang(delegation, tool, ROLE.related);
+  for (const tool of mentions.nodes('tool', textsAt(body, 'tools'))) mentions.hang(tool, delegation, ROLE.related);
 }
 
 function foldPrincipal(graph: Graph, part: EntryPart, happened: string, at: EntryAt): void {
   const mentions = new Mentions(graph, part, at);
   const principal = mentions.person('/principal');
   if (principal < 0) return;
-  mentions.note(principal);
   // Whether they are with the company; a change of group or name says nothing of that.
-  if (happened === 'offboarded') graph.tell(principal, at.index, { ended: true, expiresUs: 0 });
-  if (happened === 'joined' || happened === 'reinstated') {
-    graph.tell(principal, at.index, { ended: false, expiresUs: 0 });
-  }
+  if (happened === 'offboarded') mentions.tell(principal, { phase: PHASE.ended, expiresUs: 0 });
+  else if (happened === 'joined' || happened === 'reinstated') {
+    mentions.tell(principal, { phase: PHASE.registered, expiresUs: 0 });
+  } else mentions.note(principal);
   const aliases = new Set(mentions.persons((pointer) => pointer.startsWith('/aliases/')));
   aliases.delete(principal);
   for (const alias of aliases) {
-    if (happened === 'linked') graph.link({ source: part.producer, alias, principal, index: at.index });
-    if (happened === 'unlinked') graph.unlink(principal, alias);
+    if (happened === 'linked') graph.link({ source: part.producer, alias, principal, ...at });
+    if (happened === 'unlinked') graph.unlink(principal, alias, at.atUs);
     if (happened === 'linked' || happened === 'unlinked') mentions.note(alias);
   }
   if (happened !== 'linked') return;
@@ -289,13 +320,11 @@ function foldPoint(graph: Graph, part: EntryPart, happened: string, at: EntryAt)
   const mentions = new Mentions(graph, part, at);
   const point = mentions.node('point', textAt(body, 'point'));
   if (point < 0) return;
-  mentions.note(point);
   // One of its instances comes and goes; the point stays.
-  if (textAt(body, 'instance') === undefined) {
-    graph.tell(point, at.index, { ended: happened === 'retired', expiresUs: 0 });
-  }
+  if (textAt(body, 'instance') !== undefined) mentions.note(point);
+  else mentions.tell(point, { phase: happened === 'retired' ? PHASE.ended : PHASE.registered, expiresUs: 0 });
   mentions.hang(mentions.node('environment', textAt(body, 'environment')), point, ROLE.related);
-  for (const tool of mentions.nodes('tool', textsAt(body, 'tools'))) mentions.hang(point, tool, ROLE.related);
+  for (const tool of mentions.nodes('tool', textsAt(body, 'tools'))) mentions.hang(tool, point, ROLE.related);
 }
 
 /** `registration.verified`, `.failed`: part of the history of what was registered. */

@@ -1,59 +1,20 @@
 /**
  * The identity graph in memory: nodes, what hangs on what, who used what, who is one human. It only takes what entries say, in any
- * interleaving of the logs, and collects what that changed (`Changes`), for the database.
+ * interleaving of the logs, and collects what that changed (`Changes`), for the database. What is over is dropped once nothing hangs on
+ * it (sweep.ts), and comes back out of the tables when an entry names it again (load.ts).
  */
+import { Changes, keepEarliest, type HistoryRow, type NodeState, type Registration } from './changes.js';
 import { Column } from './column.js';
 import { Edges } from './edges.js';
-import { ROLE, SCOPED_KINDS, type NodeKind, type OnOwnerLeave } from './kinds.js';
+import { PASSING_KINDS, PHASE, ROLE, ROLES, SCOPED_KINDS, type NodeKind } from './kinds.js';
 import { Links, type Link } from './links.js';
 import { Nodes } from './nodes.js';
 import { Touched } from './touched.js';
 import { Uses } from './uses.js';
 
-/** Who answers for an agent, a client or a tool, as its last registration or approval says. */
-export interface Registration {
-  /** A principal; −1: nobody was named. */
-  readonly owner: number;
-  /** A principal; −1: nobody was named. */
-  readonly successor: number;
-  readonly onOwnerLeave: OnOwnerLeave | undefined;
-}
+const NOBODY: Registration = { owner: -1, successor: -1, onOwnerLeave: undefined, riskLevel: undefined };
 
-const NOBODY: Registration = { owner: -1, successor: -1, onOwnerLeave: undefined };
-
-/** What an entry in lifecycle says of a node's own state. */
-export interface Told {
-  readonly ended: boolean;
-  /** Microseconds since 1970; 0: never. */
-  readonly expiresUs: number;
-  readonly registration?: Registration;
-}
-
-/** One entry that is about a node. */
-export interface HistoryRow {
-  readonly node: number;
-  readonly log: number;
-  readonly index: bigint;
-  readonly atUs: number;
-  readonly type: string;
-}
-
-/** What folding changed since the last `takeChanges`. Nodes and edges are told by their numbers; they say how they are now. */
-export interface Changes {
-  readonly nodes: readonly number[];
-  /** Nodes among these whose state was told, and by which entry of lifecycle. */
-  readonly told: ReadonlyMap<number, bigint>;
-  /** Edges whose child is no token; those of a token are changes of the token. */
-  readonly edges: readonly number[];
-  readonly uses: readonly number[];
-  readonly digests: ReadonlyMap<number, readonly string[]>;
-  readonly linked: ReadonlySet<Link>;
-  readonly unlinked: readonly Link[];
-  readonly absent: readonly { readonly principal: number; readonly issuer: string }[];
-  readonly history: readonly HistoryRow[];
-}
-
-const FLAG = { ended: 1, accepted: 2, dirty: 4, exchanged: 8 } as const;
+const FLAG = { phase: 3, dirty: 4, exchanged: 8 } as const;
 
 export class Graph {
   readonly nodes = new Nodes();
@@ -68,43 +29,58 @@ export class Graph {
   readonly #firstUs = new Column(Float64Array);
   readonly #issuedUs = new Column(Float64Array);
   readonly #expiresUs = new Column(Float64Array);
+  /** Of a token: when a point first took it, whole seconds; 0: none did. */
+  readonly #acceptedSeconds = new Column(Uint32Array);
+  /** The last day on which a decision named it, since 1970; 0: none did. */
+  readonly #usedDays = new Column(Uint16Array);
+  /** Of a token with a jti: 32 bits to know its digest by; 0: none. */
+  readonly #digests = new Column(Int32Array);
   /** Issuers of tokens, and whether any token says what it was exchanged for. */
   readonly #tokenIssuers = new Set<string>();
   #anyExchanged = false;
-  /** Of a token with a jti: 32 bits to know its digest by; 0: none. */
-  readonly #digests = new Column(Int32Array);
-  #changes = newChanges();
+  #changes = new Changes();
 
   /** The node of this name, at the time of an entry that names it. */
   mention(kind: NodeKind, issuer: string, id: string | Uint8Array, atUs: number): number {
     const { nodes } = this;
-    const before = nodes.count;
     const node = nodes.intern(kind, issuer, id);
-    if (node === before) {
-      for (const column of this.#columns) column.reserve(nodes.count);
+    if (nodes.isNew) {
+      for (const column of this.#columns) column.reserve(nodes.end);
       this.#firstUs.array[node] = atUs;
+      this.#changes.fresh.add(node);
       if (kind === 'token') this.#noteToken(node, issuer, id);
       else if (kind === 'parent') this.#noteParent(id);
     } else if (atUs < this.#firstUs.array[node]!) this.#firstUs.array[node] = atUs;
     else return node;
     this.#touch(node);
-    if (issuer !== '' && SCOPED_KINDS.has(kind)) this.hang(this.mention(kind, '', id, atUs), node, ROLE.names);
+    if (issuer !== '' && SCOPED_KINDS.has(kind)) this.hang(this.mention(kind, '', id, atUs), node, ROLE.names, atUs);
     return node;
   }
 
-  /** One node hangs on another. */
-  hang(parent: number, child: number, roles: number): void {
+  /** One node hangs on another, as an entry of this time says. */
+  hang(parent: number, child: number, roles: number, atUs: number): void {
     if (parent === child) return;
-    const edge = this.edges.add(parent, child, roles);
+    const edge = this.edges.add(parent, child, roles, atUs);
     if (edge < 0) return;
-    if (this.nodes.kind(child) === 'token') this.#touch(child);
-    else this.#changes.edges.add(edge);
+    let since = this.#changes.edges.get(edge);
+    if (since === undefined) this.#changes.edges.set(edge, (since = new Float64Array(ROLES.length)));
+    for (let i = 0; i < ROLES.length; i++) {
+      if ((roles & (1 << i)) !== 0 && (since[i] === 0 || atUs < since[i]!)) since[i] = atUs;
+    }
     if ((roles & (ROLE.names | ROLE.user)) !== 0) this.touched.add(parent);
   }
 
   use(user: number, used: number, atUs: number): void {
     const use = this.uses.add(user, used, atUs);
     if (use >= 0) this.#changes.uses.add(use);
+  }
+
+  /** A decision of this time names a node. */
+  noteUse(node: number, atUs: number): void {
+    const day = Math.floor(atUs / DAY_US);
+    if (day <= this.#usedDays.array[node]!) return;
+    this.#usedDays.array[node] = day;
+    this.#touch(node);
   }
 
   /** What an entry says of a token itself; reports may differ: it counts as issued at the earliest, and ends at the latest time told. */
@@ -119,25 +95,38 @@ export class Graph {
   }
 
   /** An enforcement point took the token for good. */
-  accept(token: number): void {
-    this.#raise(token, FLAG.accepted);
+  accept(token: number, atUs: number): void {
+    const second = Math.floor(atUs / 1e6);
+    const before = this.#acceptedSeconds.array[token]!;
+    if (before !== 0 && second > before) return;
+    this.#acceptedSeconds.array[token] = second;
+    keepEarliest(this.#changes.accepted, token, atUs);
+    this.#touch(token);
   }
 
-  /** Ends for good, whatever else is told: a session, a token. */
-  end(node: number): void {
-    this.#raise(node, FLAG.ended);
+  /** A token ends for good, whatever else is told. */
+  endToken(token: number, atUs: number): void {
+    this.#setPhase(token, PHASE.ended);
+    keepEarliest(this.#changes.ended, token, atUs);
+    this.#touch(token);
   }
 
-  /** A session's own end; of several the latest. */
-  expire(node: number, expiresUs: number): void {
-    this.#extend(node, expiresUs);
+  /** A session goes on, and ends for good; of several ends of its own the latest counts. */
+  tellSession(session: number, { phase, expiresUs }: NodeState): void {
+    if (phase > this.phase(session)) {
+      this.#setPhase(session, phase);
+      this.#touch(session);
+    }
+    this.#extend(session, expiresUs);
   }
 
   /** Lifecycle says how a node is from now on. Entries of lifecycle come in order: the last one counts. */
-  tell(node: number, index: bigint, { ended, expiresUs, registration }: Told): void {
-    this.#flags.array[node] = (this.#flags.array[node]! & ~FLAG.ended) | (ended ? FLAG.ended : 0);
+  tell(node: number, index: bigint, atUs: number, { phase, expiresUs, registration }: NodeState): void {
+    this.#setPhase(node, phase);
     this.#expiresUs.array[node] = expiresUs;
-    this.#changes.told.set(node, index);
+    const registered = this.#changes.told.get(node)?.registeredUs ?? 0;
+    const isFirst = phase !== PHASE.ended && (registered === 0 || atUs < registered);
+    this.#changes.told.set(node, { index, registeredUs: isFirst ? atUs : registered });
     this.#touch(node);
     if (registration !== undefined) this.register(node, registration);
   }
@@ -154,15 +143,14 @@ export class Graph {
 
   link(link: Link): void {
     const before = this.links.add(link);
-    if (before !== undefined) this.#changes.linked.delete(before);
-    this.#changes.linked.add(link);
+    if (before !== undefined) this.#changes.unlinked.set(before, link.atUs);
+    this.#changes.linked.push(link);
     for (const person of [link.principal, link.alias, ...(before ? [before.principal] : [])]) this.touched.add(person);
   }
 
-  unlink(principal: number, alias: number): void {
+  unlink(principal: number, alias: number, atUs: number): void {
     for (const link of this.links.part(principal, alias)) {
-      this.#changes.linked.delete(link);
-      this.#changes.unlinked.push(link);
+      this.#changes.unlinked.set(link, atUs);
       for (const person of [link.principal, link.alias]) this.touched.add(person);
     }
   }
@@ -186,12 +174,17 @@ export class Graph {
     return this.registrations.get(node) ?? NOBODY;
   }
 
+  /** See `PHASE`. */
+  phase(node: number): number {
+    return this.#flags.array[node]! & FLAG.phase;
+  }
+
   isEnded(node: number): boolean {
-    return this.#has(node, FLAG.ended);
+    return this.phase(node) === PHASE.ended;
   }
 
   isAccepted(node: number): boolean {
-    return this.#has(node, FLAG.accepted);
+    return this.#acceptedSeconds.array[node] !== 0;
   }
 
   firstUs(node: number): number {
@@ -208,6 +201,11 @@ export class Graph {
     return this.#expiresUs.array[node]!;
   }
 
+  /** Days since 1970; 0: no use is known. */
+  usedDay(node: number): number {
+    return this.#usedDays.array[node]!;
+  }
+
   /** Whether other tokens say that they were exchanged for this one. */
   isExchanged(token: number): boolean {
     return this.#has(token, FLAG.exchanged);
@@ -221,26 +219,51 @@ export class Graph {
   /** Whether it is still of use to somebody. */
   isLive(node: number, nowUs: number): boolean {
     const expiresUs = this.#expiresUs.array[node]!;
-    return (this.#flags.array[node]! & FLAG.ended) === 0 && (expiresUs === 0 || expiresUs > nowUs);
+    return !this.isEnded(node) && (expiresUs === 0 || expiresUs > nowUs);
+  }
+
+  /** Whether the tables alone need to hold a node: it is over, or nothing was told of it, and nothing in memory hangs on it. */
+  isPassed(node: number, nowUs: number): boolean {
+    const { nodes, edges } = this;
+    const kind = nodes.kind(node);
+    if (!PASSING_KINDS.has(kind) || edges.firstOfParent(node) >= 0) return false;
+    if (kind === 'parent') return true;
+    if (kind !== 'token') return this.phase(node) === PHASE.seen || !this.isLive(node, nowUs);
+    return !this.isLive(node, nowUs) && !(this.isExchanged(node) && nodes.find('parent', '', nodes.id(node)) >= 0);
+  }
+
+  /** Forgets a node and its edges. Nothing may hang on it, and nothing of it may be waiting to be saved. */
+  drop(node: number): void {
+    if (this.nodes.kind(node) === 'parent') {
+      for (const token of this.tokensOf(this.nodes.id(node))) this.#flags.array[token]! &= ~FLAG.exchanged;
+    }
+    this.edges.removeOf(node);
+    this.nodes.remove(node);
+    for (const column of this.#columns) column.array[node] = 0;
   }
 
   /** Takes what was read from the database: nothing of it is a change. */
   restore(node: number, state: RestoredState): void {
-    const { ended, accepted, digest, firstUs, issuedUs, expiresUs } = state;
-    this.#flags.array[node] =
-      (this.#flags.array[node]! & FLAG.exchanged) | (ended ? FLAG.ended : 0) | (accepted ? FLAG.accepted : 0);
-    this.#digests.array[node] = digest === undefined ? 0 : shortOf(digest);
-    this.#firstUs.array[node] = firstUs;
-    this.#issuedUs.array[node] = issuedUs;
-    this.#expiresUs.array[node] = expiresUs;
+    this.#flags.array[node] = (this.#flags.array[node]! & ~FLAG.phase) | state.phase;
+    this.#digests.array[node] = state.digest === undefined ? 0 : shortOf(state.digest);
+    this.#firstUs.array[node] = state.firstUs;
+    this.#issuedUs.array[node] = state.issuedUs;
+    this.#expiresUs.array[node] = state.expiresUs;
+    this.#acceptedSeconds.array[node] = Math.floor(state.acceptedUs / 1e6);
+    this.#usedDays.array[node] = state.usedDay;
+  }
+
+  /** Nodes made since the last `takeChanges`. */
+  get nodesMade(): ReadonlySet<number> {
+    return this.#changes.fresh;
   }
 
   /** What changed since the last call. */
   takeChanges(): Changes {
     const changes = this.#changes;
-    this.#changes = newChanges();
+    this.#changes = new Changes();
     for (const node of changes.nodes) this.#flags.array[node]! &= ~FLAG.dirty;
-    return { ...changes, edges: [...changes.edges], uses: [...changes.uses] };
+    return changes;
   }
 
   get bytes(): number {
@@ -258,8 +281,16 @@ export class Graph {
     for (const token of this.tokensOf(id)) this.#flags.array[token]! |= FLAG.exchanged;
   }
 
-  get #columns(): Column<Uint8Array | Float64Array | Int32Array>[] {
-    return [this.#flags, this.#firstUs, this.#issuedUs, this.#expiresUs, this.#digests];
+  get #columns() {
+    return [
+      this.#flags,
+      this.#firstUs,
+      this.#issuedUs,
+      this.#expiresUs,
+      this.#acceptedSeconds,
+      this.#usedDays,
+      this.#digests,
+    ];
   }
 
   /** A token has one digest. Where events tell of several, all are kept: somebody uses an id twice. */
@@ -277,10 +308,8 @@ export class Graph {
     return (this.#flags.array[node]! & flag) !== 0;
   }
 
-  #raise(node: number, flag: number): void {
-    if (this.#has(node, flag)) return;
-    this.#flags.array[node]! |= flag;
-    this.#touch(node);
+  #setPhase(node: number, phase: number): void {
+    this.#flags.array[node] = (this.#flags.array[node]! & ~FLAG.phase) | phase;
   }
 
   #extend(node: number, expiresUs: number): void {
@@ -297,13 +326,16 @@ export class Graph {
 }
 
 export interface RestoredState {
-  readonly ended: boolean;
-  readonly accepted: boolean;
+  readonly phase: number;
+  readonly acceptedUs: number;
   readonly digest: string | undefined;
   readonly firstUs: number;
   readonly issuedUs: number;
   readonly expiresUs: number;
+  readonly usedDay: number;
 }
+
+export const DAY_US = 86_400_000_000;
 
 /** 32 bits to know a digest by, never 0. */
 function shortOf(digest: string): number {
@@ -313,15 +345,3 @@ function shortOf(digest: string): number {
 }
 
 const NONE: ReadonlySet<number> = new Set();
-
-const newChanges = () => ({
-  nodes: [] as number[],
-  told: new Map<number, bigint>(),
-  edges: new Set<number>(),
-  uses: new Set<number>(),
-  digests: new Map<number, string[]>(),
-  linked: new Set<Link>(),
-  unlinked: [] as Link[],
-  absent: [] as { principal: number; issuer: string }[],
-  history: [] as HistoryRow[],
-});

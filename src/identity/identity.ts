@@ -6,7 +6,7 @@ import { KeelsonError } from '../core/error.js';
 import type { Positions } from '../ledger/projection.js';
 import { allAbove, closureOf, type Closure } from './closure.js';
 import type { Graph } from './graph.js';
-import type { NodeKind } from './kinds.js';
+import { ROLE, type NodeKind } from './kinds.js';
 import { viewGrants, viewName, viewOwned, viewToken, type Named, type Owned, type SeenToken } from './views.js';
 
 /** One human: every pseudonym they have, the one asked for first. */
@@ -205,7 +205,10 @@ export class Identity {
     if (attached === undefined) return { mark: now, subjects: 'all', things: [] };
     const subjects: string[] = [];
     const things: Thing[] = [];
-    for (const node of allAbove(graph, attached)) {
+    for (const node of allAbove(
+      graph,
+      [...attached].filter((one) => graph.nodes.has(one)),
+    )) {
       const type = graph.nodes.kind(node);
       if (type === 'principal') subjects.push(graph.nodes.id(node));
       else if (type !== 'point' && type !== 'parent') things.push({ type, ...viewName(graph, node) });
@@ -231,8 +234,8 @@ class Reached {
     const { uses, edges } = this.graph;
     this.#nodes.add(node);
     for (let use = uses.first(node); use >= 0; use = uses.next(use)) this.#nodes.add(uses.used(use));
-    for (let edge = edges.firstOfParent(node); edge >= 0; edge = edges.nextOfParent(edge)) {
-      if (this.graph.nodes.kind(edges.child(edge)) === 'tool') this.#nodes.add(edges.child(edge));
+    for (let edge = edges.firstOfChild(node); edge >= 0; edge = edges.nextOfChild(edge)) {
+      if (this.graph.nodes.kind(edges.parent(edge)) === 'tool') this.#nodes.add(edges.parent(edge));
     }
   }
 
@@ -265,13 +268,14 @@ function rootsOf(graph: Graph, origin: Origin | readonly Origin[]): number[] {
 }
 
 function countShared(graph: Graph, roots: readonly number[], closure: Closure, nowUs: number): number {
-  const { uses, nodes } = graph;
+  const { edges } = graph;
   const shared = new Set(closure.shared);
   const theirs = new Set([...closure.rooted, ...closure.named, ...closure.unnamed]);
   for (const root of roots) {
-    for (let use = uses.first(root); use >= 0; use = uses.next(use)) {
-      const used = uses.used(use);
-      if (nodes.kind(used) === 'token' && !theirs.has(used) && graph.isLive(used, nowUs)) shared.add(used);
+    for (let edge = edges.firstOfParent(root); edge >= 0; edge = edges.nextOfParent(edge)) {
+      const token = edges.child(edge);
+      if ((edges.roles(edge) & ROLE.served) === 0 || theirs.has(token)) continue;
+      if (graph.isLive(token, nowUs)) shared.add(token);
     }
   }
   return shared.size;

@@ -37,7 +37,20 @@ export const ROLE = {
   caches: 8,
   /** Belongs together, but neither ends with the other by itself. */
   related: 16,
+  /** A person whom it served, where the token itself does not say so: it may serve others as well. */
+  served: 32,
 } as const;
+export type Role = keyof typeof ROLE;
+export const ROLES = Object.keys(ROLE) as readonly Role[];
+
+/** How far a node has come, in order. What nothing was told of is `seen`: other things name it. */
+export const PHASE = { seen: 0, registered: 1, approved: 2, ended: 3 } as const;
+
+/**
+ * Kinds that come and go without bound. What of them is over, and what nothing was told of, is in the tables alone once nothing in
+ * memory hangs on it.
+ */
+export const PASSING_KINDS: ReadonlySet<NodeKind> = new Set(['token', 'grant', 'session', 'delegation', 'parent']);
 
 /** What becomes of something when its owner leaves (schemas, `on_owner_leave`). */
 export type OnOwnerLeave = 'block' | 'hold' | 'transfer';

@@ -9,8 +9,9 @@ export interface Link {
   readonly source: string;
   readonly alias: number;
   readonly principal: number;
-  /** The entry that says it: its index in lifecycle. */
+  /** The entry that says it: its index in lifecycle, and its time (microseconds since 1970). */
   readonly index: bigint;
+  readonly atUs: number;
 }
 
 export class Links {

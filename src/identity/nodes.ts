@@ -14,9 +14,14 @@ export const NODE_KEY_BYTES = 16;
 
 const scratch = Buffer.allocUnsafeSlow(ID_BYTES_MAX * 3);
 
+/** Instead of a kind: the node was removed, and its number is free. */
+const FREE = 255;
+
 export class Nodes {
-  /** How many there are: nodes are 0 … count − 1. */
-  count = 0;
+  /** Nodes are numbers below this; those that were removed are in between. */
+  end = 0;
+  /** Whether the last `intern` made a node. */
+  isNew = false;
   readonly #kinds = new Column(Uint8Array);
   readonly #issuers = new Column(Int32Array);
   readonly #issuerTexts: string[] = [''];
@@ -29,6 +34,14 @@ export class Nodes {
   #keys = Buffer.allocUnsafeSlow(1024 * NODE_KEY_BYTES);
   /** Open addressing: node + 1, or 0. */
   #table = new Int32Array(4096);
+  /** Numbers that are free, and places in the arena, by the length of an id. */
+  readonly #free: number[] = [];
+  readonly #freeStarts = new Map<number, number[]>();
+
+  /** How many there are. */
+  get size(): number {
+    return this.end - this.#free.length;
+  }
 
   /** The node of this name; −1 where there is none. `id` of a principal: its 16 bytes. */
   find(kind: NodeKind, issuer: string, id: string | Uint8Array): number {
@@ -38,7 +51,7 @@ export class Nodes {
     return this.#table[this.#placeOf(kindNumber[kind], issuerNumber, length)]! - 1;
   }
 
-  /** The node of this name, made where it is new: then it is the last one. */
+  /** The node of this name, made where it is new (`isNew`). */
   intern(kind: NodeKind, issuer: string, id: string | Uint8Array): number {
     let issuerNumber = this.#issuerNumbers.get(issuer);
     if (issuerNumber === undefined) {
@@ -48,8 +61,26 @@ export class Nodes {
     const length = write(id);
     const place = this.#placeOf(kindNumber[kind], issuerNumber, length);
     const found = this.#table[place]!;
+    this.isNew = found === 0;
     if (found !== 0) return found - 1;
     return this.#make(kindNumber[kind], issuerNumber, length, place);
+  }
+
+  /** Removes a node: its number and its bytes go to others. */
+  remove(node: number): void {
+    const length = this.#lengths.array[node]!;
+    this.#bytes(node).copy(scratch);
+    this.#removeFromTable(this.#placeOf(this.#kinds.array[node]!, this.#issuers.array[node]!, length));
+    const starts = this.#freeStarts.get(length);
+    if (starts === undefined) this.#freeStarts.set(length, [this.#starts.array[node]!]);
+    else starts.push(this.#starts.array[node]!);
+    this.#kinds.array[node] = FREE;
+    this.#free.push(node);
+  }
+
+  /** Whether there is a node of this number. */
+  has(node: number): boolean {
+    return node < this.end && this.#kinds.array[node] !== FREE;
   }
 
   kind(node: number): NodeKind {
@@ -90,24 +121,29 @@ export class Nodes {
   }
 
   #make(kind: number, issuer: number, length: number, place: number): number {
-    const node = this.count++;
-    for (const column of [this.#kinds, this.#issuers, this.#starts, this.#lengths]) column.reserve(this.count);
+    const node = this.#free.pop() ?? this.end++;
+    for (const column of [this.#kinds, this.#issuers, this.#starts, this.#lengths]) column.reserve(this.end);
     this.#kinds.array[node] = kind;
     this.#issuers.array[node] = issuer;
     this.#starts.array[node] = this.#store(length);
     this.#lengths.array[node] = length;
-    if (this.count * NODE_KEY_BYTES > this.#keys.length) {
+    if (this.end * NODE_KEY_BYTES > this.#keys.length) {
       const grown = Buffer.allocUnsafeSlow(this.#keys.length + (this.#keys.length >>> 3) + NODE_KEY_BYTES);
       this.#keys.copy(grown);
       this.#keys = grown;
     }
     this.#writeKey(node, kind, issuer, length);
     this.#table[place] = node + 1;
-    if (this.count * 4 > this.#table.length * 3) this.#grow();
+    if (this.size * 4 > this.#table.length * 3) this.#grow();
     return node;
   }
 
   #store(length: number): number {
+    const free = this.#freeStarts.get(length)?.pop();
+    if (free !== undefined) {
+      scratch.copy(this.#chunks[free >>> CHUNK_BITS]!, free & (CHUNK_BYTES - 1), 0, length);
+      return free;
+    }
     if (this.#arenaEnd + length > this.#chunks.length * CHUNK_BYTES) {
       this.#arenaEnd = this.#chunks.length * CHUNK_BYTES;
       this.#chunks.push(Buffer.allocUnsafeSlow(CHUNK_BYTES));
@@ -145,6 +181,26 @@ export class Nodes {
     return place;
   }
 
+  /** Empties a place, and moves up what would not be found behind it any more. */
+  #removeFromTable(place: number): void {
+    const table = this.#table;
+    const mask = table.length - 1;
+    let hole = place;
+    for (let at = (hole + 1) & mask; table[at] !== 0; at = (at + 1) & mask) {
+      const home = this.#hashOf(table[at]! - 1) & mask;
+      // It may move to the hole unless its home lies between the two.
+      if (((at - home) & mask) < ((at - hole) & mask)) continue;
+      table[hole] = table[at]!;
+      hole = at;
+    }
+    table[hole] = 0;
+  }
+
+  #hashOf(node: number): number {
+    this.#bytes(node).copy(scratch);
+    return hashName(this.#kinds.array[node]!, this.#issuers.array[node]!, this.#lengths.array[node]!);
+  }
+
   #isIn(node: number, length: number): boolean {
     const start = this.#starts.array[node]!;
     const chunk = this.#chunks[start >>> CHUNK_BITS]!;
@@ -156,10 +212,9 @@ export class Nodes {
   #grow(): void {
     const table = new Int32Array(this.#table.length * 2);
     const mask = table.length - 1;
-    for (let node = 0; node < this.count; node++) {
-      const length = this.#lengths.array[node]!;
-      this.#bytes(node).copy(scratch);
-      let place = hashName(this.#kinds.array[node]!, this.#issuers.array[node]!, length) & mask;
+    for (let node = 0; node < this.end; node++) {
+      if (!this.has(node)) continue;
+      let place = this.#hashOf(node) & mask;
       while (table[place] !== 0) place = (place + 1) & mask;
       table[place] = node + 1;
     }

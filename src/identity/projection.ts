@@ -7,9 +7,10 @@ import type { Clock } from '../platform/clock.js';
 import { compareIdentity } from './compare.js';
 import { EntryReader } from './entry-part.js';
 import { foldEntry } from './fold.js';
-import type { Graph } from './graph.js';
-import { loadGraph } from './load.js';
+import { Graph } from './graph.js';
+import { bringNodes, loadGraph } from './load.js';
 import { saveChanges } from './save.js';
+import { Sweep } from './sweep.js';
 import { clearTables, createTables, identitySchema } from './tables.js';
 
 /** Where the graph is, once it is loaded. */
@@ -25,11 +26,12 @@ export function identityProjection(clock: Pick<Clock, 'nowUs'>, holder: GraphHol
     async open(tx, target) {
       const schema = identitySchema(target);
       await createTables(tx, schema);
-      const graph = await loadGraph(tx, schema, Number(clock.nowUs()));
+      const graph = new Graph();
+      await loadGraph(tx, schema, graph, Number(clock.nowUs()));
       const reader = new EntryReader(await learnSchemas(tx));
-      if (target !== 'keelson') return new IdentityFold(schema, graph, reader);
+      if (target !== 'keelson') return new IdentityFold(schema, graph, reader, clock);
       holder.graph = graph;
-      return new IdentityFold(schema, graph, reader, () => {
+      return new IdentityFold(schema, graph, reader, clock, () => {
         if (holder.graph === graph) holder.graph = undefined;
       });
     },
@@ -44,12 +46,17 @@ export function identityProjection(clock: Pick<Clock, 'nowUs'>, holder: GraphHol
 }
 
 class IdentityFold implements Fold {
+  readonly #sweep: Sweep;
+
   constructor(
     private readonly schema: string,
     private readonly graph: Graph,
     private readonly reader: EntryReader,
+    private readonly clock: Pick<Clock, 'nowUs'>,
     private readonly left?: () => void,
-  ) {}
+  ) {
+    this.#sweep = new Sweep(graph);
+  }
 
   async fold(tx: PoolClient, { log, from, pages }: FoldBatch): Promise<void> {
     let index = from;
@@ -60,7 +67,26 @@ class IdentityFold implements Fold {
         index++;
       }
     }
-    await saveChanges(tx, this.schema, this.graph, this.graph.takeChanges());
+    await this.#save(tx);
+    this.#sweep.step(Number(this.clock.nowUs()));
+  }
+
+  /** What came back after memory had dropped it gets its place in the graph again: what it hangs on, and how it was. */
+  async #save(tx: PoolClient): Promise<void> {
+    const { schema, graph } = this;
+    const changes = graph.takeChanges();
+    const returned = await saveChanges(tx, schema, graph, changes);
+    const parents = [...changes.fresh].filter((node) => graph.nodes.kind(node) === 'parent');
+    const keys = [...returned, ...parents.map((node) => graph.nodes.key(node).toString('hex'))];
+    if (keys.length === 0) return;
+    const made = graph.nodesMade;
+    await bringNodes(tx, schema, graph, keys, (node) => !made.has(node));
+    graph.takeChanges();
+  }
+
+  idle(): Promise<void> {
+    this.#sweep.step(Number(this.clock.nowUs()));
+    return Promise.resolve();
   }
 
   close(): Promise<void> {

@@ -197,9 +197,14 @@ describe('what changed for whom', () => {
     expect(identity.changedSince(mark).subjects).toEqual([]);
     const eve = graph.mention('principal', '', Buffer.from(hexOf('eve'), 'hex'), 1);
     const parent = graph.mention('delegation', '', 'd1', 1);
-    graph.hang(parent, graph.mention('delegation', '', 'd2', 1), 1);
+    graph.hang(parent, graph.mention('delegation', '', 'd2', 1), 1, 1);
     expect(identity.changedSince(mark).subjects).toEqual([dana]);
-    graph.register(graph.mention('agent', '', 'bot', 1), { owner: eve, successor: -1, onOwnerLeave: undefined });
+    graph.register(graph.mention('agent', '', 'bot', 1), {
+      owner: eve,
+      successor: -1,
+      onOwnerLeave: undefined,
+      riskLevel: undefined,
+    });
     expect([...identity.changedSince(mark).subjects].sort()).toEqual([dana, hexOf('eve')].sort());
     expect(identity.changedSince('another graph/0').subjects).toBe('all');
   });

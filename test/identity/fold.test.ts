@@ -1,13 +1,15 @@
 import fc from 'fast-check';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import type { JsonObject } from '../../src/events/json.js';
 import { compareIdentity } from '../../src/identity/compare.js';
-import type { Graph } from '../../src/identity/graph.js';
+import { Graph } from '../../src/identity/graph.js';
 import { loadGraph } from '../../src/identity/load.js';
+import { Sweep } from '../../src/identity/sweep.js';
 import { createTables, TABLES } from '../../src/identity/tables.js';
 import type { Log } from '../../src/ledger/log.js';
 import { createDatabase, type TestDatabase } from '../support/postgres.js';
 import { logsArbitrary } from './random-events.js';
-import { foldLogs, makeLog, makeLogs, NOW_US, type Deal } from './support.js';
+import { foldLogs, makeLog, makeLogs, NOW_US, type Deal, type TestEvent } from './support.js';
 
 const SCRATCH = 'identity_scratch';
 let test: TestDatabase;
@@ -47,13 +49,13 @@ function describeGraph(graph: Graph): unknown {
   const { nodes, edges, uses, links } = graph;
   const name = (node: number): string =>
     node < 0 ? '-' : `${nodes.kind(node)} ${nodes.issuer(node)} ${nodes.id(node)}`;
-  const all = Array.from({ length: nodes.count }, (_, node) => node);
+  const all = Array.from({ length: nodes.end }, (_, node) => node).filter((node) => nodes.has(node));
   return {
     nodes: all
       .map((node) => {
-        const { owner, successor, onOwnerLeave } = graph.registration(node);
-        const state = [graph.isEnded(node), graph.isAccepted(node), graph.isExchanged(node)];
-        const times = [graph.firstUs(node), graph.issuedUs(node), graph.expiresUs(node)];
+        const { owner, successor, onOwnerLeave, riskLevel } = graph.registration(node);
+        const state = [graph.phase(node), graph.isAccepted(node), graph.isExchanged(node), riskLevel ?? '-'];
+        const times = [graph.firstUs(node), graph.issuedUs(node), graph.expiresUs(node), graph.usedDay(node)];
         const human = links.humanOf(node).map(name).sort();
         return [
           name(node),
@@ -67,10 +69,11 @@ function describeGraph(graph: Graph): unknown {
         ];
       })
       .sort(),
-    edges: Array.from(
-      { length: edges.count },
-      (_, edge) => `${name(edges.parent(edge))} > ${name(edges.child(edge))} ${edges.roles(edge)}`,
-    ).sort(),
+    edges: Array.from({ length: edges.end }, (_, edge) =>
+      edges.roles(edge) === 0 ? '' : `${name(edges.parent(edge))} > ${name(edges.child(edge))} ${edges.roles(edge)}`,
+    )
+      .filter((text) => text !== '')
+      .sort(),
     uses: Array.from(
       { length: uses.count },
       (_, use) => `${name(uses.user(use))} > ${name(uses.used(use))} ${uses.firstUs(use)}`,
@@ -82,10 +85,21 @@ function describeGraph(graph: Graph): unknown {
   };
 }
 
-/** Whether a node in memory is a token that ended: the database keeps it, a load leaves it. */
-const hasEnded = (graph: Graph): boolean =>
-  Array.from({ length: graph.nodes.count }, (_, node) => node).some(
-    (node) => graph.nodes.kind(node) === 'token' && !graph.isLive(node, NOW_US),
+/** What a process that starts now has in memory. */
+async function loadAgain(): Promise<Graph> {
+  const graph = new Graph();
+  await test.database.transaction((tx) => loadGraph(tx, 'keelson_identity', graph, NOW_US));
+  return graph;
+}
+
+/** Without delegations, sessions and tokens that stem from each other in a circle: memory drops such a circle at a restart only. */
+const straighten = (events: TestEvent[][]): TestEvent[][] =>
+  events.map((log) =>
+    log.map(({ event: { parent, ...event }, ...rest }) => {
+      const child = (event.token as JsonObject | undefined)?.jti ?? event.delegation ?? event.session_id ?? 'z';
+      const keeps = parent !== undefined && parent! < child!;
+      return { ...rest, event: keeps ? { ...event, parent } : event };
+    }),
   );
 
 const dealArbitrary: fc.Arbitrary<Deal> = fc
@@ -95,15 +109,16 @@ const dealArbitrary: fc.Arbitrary<Deal> = fc
 describe('the graph', () => {
   it('is the same however logs interleave and batches are cut, in memory and in the tables, and after it is loaded', async () => {
     await fc.assert(
-      fc.asyncProperty(logsArbitrary, dealArbitrary, dealArbitrary, async (events, one, other) => {
+      fc.asyncProperty(logsArbitrary.map(straighten), dealArbitrary, dealArbitrary, async (events, one, other) => {
         await clear();
         const entries = events.map((log, i) => makeLog(log, 1_700_000_000_000_000 + i * 7, 1000 + i));
         const graph = await foldLogs(test.database, 'keelson', logs, entries, one);
         const again = await foldLogs(test.database, SCRATCH, logs, entries, other);
-        expect(again.nodes.count).toBe(0); // fsck's own fold puts its graph nowhere
+        expect(again.nodes.size).toBe(0); // fsck's own fold puts its graph nowhere
         expect(await differences()).toEqual([]);
-        const loaded = await test.database.transaction((tx) => loadGraph(tx, 'keelson_identity', NOW_US));
-        if (!hasEnded(graph)) expect(describeGraph(loaded)).toEqual(describeGraph(graph));
+        // Some of what has passed was dropped on the way, and came back where it was named again; the rest is dropped now.
+        new Sweep(graph).step(NOW_US);
+        expect(describeGraph(await loadAgain())).toEqual(describeGraph(graph));
       }),
       { numRuns: 15, endOnFailure: true, interruptAfterTimeLimit: 40_000, markInterruptAsFailure: false },
     );
@@ -135,7 +150,7 @@ describe('the graph', () => {
     await foldLogs(test.database, SCRATCH, logs, entries, whole);
     expect(await differences()).toEqual([]);
     await test.database.query(
-      'update keelson_identity.token set accepted = not accepted where key = (select min(key::text)::uuid from keelson_identity.token)',
+      'update keelson_identity.token set accepted_us = accepted_us + 1 where key = (select min(key::text)::uuid from keelson_identity.token)',
     );
     await test.database.query(
       'delete from keelson_identity.edge where (parent, child) = (select parent, child from keelson_identity.edge limit 1)',

@@ -7,7 +7,11 @@ const among = (prefix: string, count = 4): fc.Arbitrary<string> => fc.nat(count 
 const maybe = (arbitrary: fc.Arbitrary<unknown>): fc.Arbitrary<unknown> => fc.option(arbitrary, { nil: undefined });
 const person = fc.record({ issuer: among('https://idp', 2), id: among('person', 5) });
 const issuer = fc.constantFrom('https://as.example', 'https://other.example');
-const time = fc.nat(3).map((n) => 1_900_000_000 + n);
+/** Past, or to come: tests say that it is the year 2027. */
+const time = fc.oneof(
+  fc.nat(3).map((n) => 1_900_000_000 + n),
+  fc.nat(3).map((n) => 1_750_000_000 + n),
+);
 
 /** Members that may be missing, without those that are. */
 const event = (type: string, members: Record<string, fc.Arbitrary<unknown>>): fc.Arbitrary<JsonObject> =>
@@ -38,6 +42,7 @@ const registered = {
   on_owner_leave: maybe(fc.constantFrom('block', 'hold', 'transfer')),
   environment: maybe(among('env', 2)),
 };
+const risk = { risk_level: maybe(fc.constantFrom('low', 'high')) };
 
 const lifecycle = fc.oneof(
   event('principal.linked', { ...link, absent_issuers: maybe(fc.array(issuer, { maxLength: 2 })) }),
@@ -47,10 +52,12 @@ const lifecycle = fc.oneof(
   event('agent.registered', {
     agent: among('agent'),
     ...registered,
+    ...risk,
     tools: maybe(fc.array(among('tool'), { maxLength: 2 })),
     client: maybe(among('client')),
   }),
-  event('agent.approved', { agent: among('agent'), ...registered }),
+  event('agent.approved', { agent: among('agent'), ...registered, ...risk }),
+  event('agent.attested', { agent: among('agent') }),
   event('agent.retired', { agent: among('agent') }),
   event('client.registered', {
     client: among('client'),
@@ -75,7 +82,7 @@ const lifecycle = fc.oneof(
     expires_at: maybe(time),
   }),
   event('delegation.ended', { delegation: among('delegation') }),
-  event('tool.registered', { tool: among('tool'), owner: maybe(person) }),
+  event('tool.registered', { tool: among('tool'), owner: maybe(person), ...risk }),
   event('point.enrolled', { point: among('point'), instance: maybe(among('instance')) }),
 );
 
