@@ -25,6 +25,9 @@ import { formatProblem, Problem, PROBLEM_TYPE, statusOf, toKeelsonError } from '
 import type { Readiness } from './readiness.js';
 import type { HttpSettings } from './settings.js';
 
+/** Bytes of a request's line and headers. */
+const MAX_ADDRESS = 32 * 1024;
+
 export interface HttpOptions {
   readonly settings: HttpSettings;
   readonly authenticate: Authenticate;
@@ -55,12 +58,13 @@ export async function createHttp(options: HttpOptions): Promise<Http> {
       // Answered as a problem, below.
       requireHostHeader: false,
       headersTimeout: settings.KEELSON_HTTP_HEADERS_TIMEOUT_MS,
-      maxHeaderSize: 32 * 1024,
+      maxHeaderSize: MAX_ADDRESS,
       connectionsCheckingInterval: 1_000,
     },
     clientErrorHandler: answerClientError,
     frameworkErrors: (error, request, reply) => void sendProblem(request, reply, error),
-    routerOptions: { maxParamLength: 2048 },
+    // Ids are bounded by each route; percent-encoded, one takes up to nine times its characters.
+    routerOptions: { maxParamLength: MAX_ADDRESS },
     ajv: { customOptions: { coerceTypes: false, removeAdditional: false, useDefaults: false, allErrors: false } },
   }).withTypeProvider<TypeBoxTypeProvider>();
   http.server.maxConnections = settings.KEELSON_HTTP_MAX_CONNECTIONS;

@@ -2,15 +2,14 @@
  * Every node, as a small number: its kind, its issuer and its id, found again by all three. Ids lie in one arena of bytes and are
  * compared there, so that a million of them are no million strings.
  */
-import { hash } from 'node:crypto';
 import { Column } from './column.js';
 import { NODE_KINDS, kindNumber, type NodeKind } from './kinds.js';
+import { NODE_KEY_BYTES, nodeKey } from './node-key.js';
 
 const CHUNK_BITS = 20;
 const CHUNK_BYTES = 1 << CHUNK_BITS;
 /** An id is no longer than a record. */
 const ID_BYTES_MAX = 65_536;
-export const NODE_KEY_BYTES = 16;
 
 const scratch = Buffer.allocUnsafeSlow(ID_BYTES_MAX * 3);
 
@@ -102,7 +101,7 @@ export class Nodes {
     return this.#bytes(node);
   }
 
-  /** First 16 bytes of SHA-256(kind ‖ 0 ‖ issuer ‖ 0 ‖ id): the node's name in the database. A view. */
+  /** The node's name in the database (node-key.ts). A view. */
   key(node: number): Buffer {
     return this.#keys.subarray(node * NODE_KEY_BYTES, (node + 1) * NODE_KEY_BYTES);
   }
@@ -155,10 +154,8 @@ export class Nodes {
   }
 
   #writeKey(node: number, kind: number, issuer: number, length: number): void {
-    const name = `${NODE_KINDS[kind]!}\0${this.#issuerTexts[issuer]!}\0`;
-    const prefix = Buffer.from(name);
-    const digest = hash('sha256', Buffer.concat([prefix, scratch.subarray(0, length)]), 'buffer');
-    digest.copy(this.#keys, node * NODE_KEY_BYTES, 0, NODE_KEY_BYTES);
+    const key = nodeKey(NODE_KINDS[kind]!, this.#issuerTexts[issuer]!, scratch.subarray(0, length));
+    key.copy(this.#keys, node * NODE_KEY_BYTES);
   }
 
   /** Where in the table the name in `scratch` stands, or would. */

@@ -38,19 +38,29 @@ export interface TokenFacts {
   readonly issuedAtUs?: number | undefined;
 }
 
+/** A key, and what it is the key of. */
+export interface TypedKey {
+  readonly type: KeyType;
+  readonly key: Uint8Array;
+}
+
 /**
  * The keys of a token, each once. A token is refused if the table says so of any of them.
  * Of what an issuer may or may not be named for (client, session, grant) both keys are derived, with and without it.
  */
-export function keysOfToken(hasher: Hasher, guardKey: Uint8Array, facts: TokenFacts): Uint8Array[] {
+export const keysOfToken = (hasher: Hasher, guardKey: Uint8Array, facts: TokenFacts): Uint8Array[] =>
+  typedKeysOfToken(hasher, guardKey, facts).map(({ key }) => key);
+
+/** The same keys, each with what it is the key of. */
+export function typedKeysOfToken(hasher: Hasher, guardKey: Uint8Array, facts: TokenFacts): TypedKey[] {
   const derive = makeKeyDeriver(hasher, guardKey);
-  const keys: Uint8Array[] = [];
+  const keys: TypedKey[] = [];
   const seen = new Set<string>();
   const add = (type: KeyType, issuer: string, ...values: string[]): void => {
     const name = JSON.stringify([type, issuer, ...values]);
     if (seen.has(name)) return;
     seen.add(name);
-    keys.push(derive(type, issuer, ...values));
+    keys.push({ type, key: derive(type, issuer, ...values) });
   };
   const issuer = facts.issuer ?? '';
   const addEither = (type: KeyType, value: string): void => {

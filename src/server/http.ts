@@ -6,6 +6,7 @@ import { createCursors } from '../http/cursor.js';
 import type { Http } from '../http/http.js';
 import type { Readiness } from '../http/readiness.js';
 import type { Intake } from '../intake/intake.js';
+import { registerIdentity } from '../identity/routes.js';
 import { OPA_FIELDS } from '../intake/opa-fields.js';
 import { registerQuarantine } from '../intake/quarantine-routes.js';
 import { registerIntake } from '../intake/routes.js';
@@ -16,6 +17,7 @@ import { registerRevocation } from '../revocation/routes.js';
 import { requireUsable } from '../provisioning/usable.js';
 import { registerSearch } from '../search/routes.js';
 import type { Foundation } from './foundation.js';
+import { identityRoutes } from './identity.js';
 import type { LedgerParts } from './ledger.js';
 import { revocationMaterial } from './revocation.js';
 import { VERSION } from './version.js';
@@ -71,6 +73,7 @@ export async function openHttp(parts: HttpParts): Promise<Http> {
     cursors,
     clock,
   });
+  registerIdentity(http, identityRoutes(foundation, ledger, () => access.store.listIssuers(), cursors));
   registerRevocation(http, {
     database,
     material: revocationMaterial(foundation),

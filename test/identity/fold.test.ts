@@ -97,7 +97,7 @@ const straighten = (events: TestEvent[][]): TestEvent[][] =>
   events.map((log) =>
     log.map(({ event: { parent, ...event }, ...rest }) => {
       const child = (event.token as JsonObject | undefined)?.jti ?? event.delegation ?? event.session_id ?? 'z';
-      const keeps = parent !== undefined && parent! < child!;
+      const keeps = parent !== undefined && parent! < child;
       return { ...rest, event: keeps ? { ...event, parent } : event };
     }),
   );
