@@ -73,7 +73,10 @@ export async function openHttp(parts: HttpParts): Promise<Http> {
     cursors,
     clock,
   });
-  registerIdentity(http, identityRoutes(foundation, ledger, () => access.store.listIssuers(), cursors));
+  registerIdentity(
+    http,
+    identityRoutes(foundation, ledger, () => access.store.listIssuers(), cursors),
+  );
   registerRevocation(http, {
     database,
     material: revocationMaterial(foundation),
