@@ -17,6 +17,7 @@ import { openEventLog } from './server/event-log.js';
 import { openFeed } from './server/feed.js';
 import { openFoundation, type Foundation } from './server/foundation.js';
 import { startHousekeeping } from './server/housekeeping.js';
+import { openHr } from './server/hr.js';
 import { openHttp } from './server/http.js';
 import { openIdentity } from './server/identity.js';
 import { openIntake } from './server/intake.js';
@@ -149,6 +150,7 @@ async function open(
   const provisioning = openProvisioning(foundation, ledger, intake.intake, access, readiness);
   closing.add(provisioning.close);
   await provisioning.register(http);
+  await openHr(http, foundation, intake.intake, access, metrics);
   registerWebhooks(http, { webhooks, clock });
   const feed = await openFeed(foundation, intake.intake, readiness, metrics);
   closing.add(feed.close);

@@ -1,5 +1,6 @@
 /** A producer: the name that events are recorded under, and how what it sends is to be read. */
 import { Type, type Static } from 'typebox';
+import { HrConfig, issuersOf } from './hr-config.js';
 
 /** Also the id of a topic `keelson.in.<producer>`: lower case, digits, dot, dash, underscore. */
 export const PRODUCER_ID = '^[a-z0-9][a-z0-9._-]{0,62}$';
@@ -135,7 +136,7 @@ export const ProducerConfig = Type.Object(
       Type.Array(Type.String({ ...Issuer }), {
         maxItems: 100,
         description:
-          'Issuers, beside its `issuer` and those of its `scim` and `openid`, whose persons it may link, offboard, name as owners or have revoked. ' +
+          'Issuers, beside its `issuer` and those of its `scim`, `openid` and `hr`, whose persons it may link, offboard, name as owners or have revoked. ' +
           'Callers with the scope `admin` may for all',
       }),
     ),
@@ -155,6 +156,7 @@ export const ProducerConfig = Type.Object(
     ),
     scim: Type.Optional(ScimConfig),
     openid: Type.Optional(OpenIdConfig),
+    hr: Type.Optional(HrConfig),
   },
   { additionalProperties: false },
 );
@@ -175,6 +177,7 @@ export function ownedIssuers({ id, config }: Producer): Set<string> {
   for (const issuer of [openid?.issuer, openid?.emailIssuer, openid?.opaqueIssuer]) {
     if (issuer !== undefined) owned.add(issuer);
   }
+  for (const issuer of config.hr === undefined ? [] : issuersOf(config.hr)) owned.add(issuer);
   if (config.scim === undefined) return owned;
   owned.add(scimIssuer(id));
   const issuer = config.scim.issuer ?? config.issuer ?? '';
