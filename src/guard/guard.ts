@@ -1,5 +1,5 @@
 /** What an enforcement point imports: it holds the table, keeps it in step with the feed, and says whether a call may go on. */
-import { randomBytes } from 'node:crypto';
+import { createHash, randomBytes } from 'node:crypto';
 import { formatHex } from '../core/bytes.js';
 import type { ErrorCode } from '../core/error.js';
 import { nodeHasher } from '../platform/hasher.js';
@@ -7,7 +7,8 @@ import { nodeVerifier } from '../platform/signer.js';
 import type { TokenFacts } from '../protocol/token-keys.js';
 import { check, KnownTool, KnownToken, type Decision } from './check.js';
 import { Connection } from './connection.js';
-import { GuardCore, type Floor, type MappingSummary, type Membership } from './core.js';
+import { GuardCore, type Floor, type Membership } from './core.js';
+import { readClaims, STANDARD, summarize, type ClaimSet, type Mapping } from './mapping.js';
 import { nodeClock } from './node-clock.js';
 import { step, type Effect, type Input } from './step.js';
 
@@ -15,7 +16,8 @@ export interface GuardConfig {
   /** `https://keelson.example` */
   readonly url: string;
   readonly membership: Membership;
-  readonly mapping: MappingSummary;
+  /** From claims to what is asked of the table; `STANDARD` where absent. */
+  readonly mapping?: Mapping;
   /** How far the instance had come before. */
   readonly floor?: Floor;
   /** Milliseconds; only ever lowers what is committed for a tool. */
@@ -50,6 +52,7 @@ const MAX_TOOLS = 10_000;
 export class Guard {
   readonly core: GuardCore;
   readonly #config: GuardConfig;
+  readonly #mapping: Mapping;
   readonly #connection: Connection;
   readonly #tools = new Map<string, KnownTool>();
   readonly #sessions = new Map<string, Set<OpenSession>>();
@@ -57,12 +60,13 @@ export class Guard {
 
   constructor(config: GuardConfig) {
     this.#config = config;
-    const { membership, mapping, floor, maxStalenessMs, skewMs } = config;
+    const { membership, mapping = STANDARD, floor, maxStalenessMs, skewMs } = config;
+    this.#mapping = mapping;
     this.core = new GuardCore({
       hasher: nodeHasher,
       verifier: nodeVerifier,
       membership,
-      mapping,
+      mapping: summarize(nodeHasher, mapping),
       clock: nodeClock,
       ...(floor === undefined ? {} : { floor }),
       ...(maxStalenessMs === undefined ? {} : { maxStalenessUs: maxStalenessMs * 1000 }),
@@ -90,8 +94,17 @@ export class Guard {
     this.core.lease = undefined;
   }
 
-  /** A token, its keys derived once: keep it as long as the token is cached. */
-  token(facts: TokenFacts): KnownToken {
+  /**
+   * A token by the claims that the host has verified, its keys derived once: keep it as long as the token is cached.
+   * @param token the token itself, so that it can be revoked by its digest, too; it is not kept.
+   */
+  token(claims: ClaimSet, token?: string): KnownToken {
+    const digest = token === undefined ? undefined : createHash('sha256').update(token).digest('hex');
+    return this.tokenOf(readClaims(this.#mapping, claims, digest));
+  }
+
+  /** A token by what is known of it: an opaque one, say. */
+  tokenOf(facts: TokenFacts): KnownToken {
     return KnownToken.of(this.core, facts);
   }
 

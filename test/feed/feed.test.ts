@@ -12,7 +12,6 @@ import { startServer, type ServerProcess } from '../support/server.js';
 import { seed } from '../guard/support.js';
 
 const ISSUER = 'https://idp.example';
-const mapping = { hash: seed('mapping'), keyTypes: ['token', 'principal'] } as const;
 let server: ServerProcess;
 let admin: Api;
 const guards: Guard[] = [];
@@ -36,7 +35,7 @@ async function enrol(uses = 10): Promise<string> {
 async function startGuard(name: string, more: Partial<GuardConfig> = {}): Promise<Guard> {
   const signer = nodeSigner(seed(name));
   const membership = readMembership(await join(server.url, await enrol(), signer), signer);
-  const guard = new Guard({ url: server.url, membership, mapping, ...more });
+  const guard = new Guard({ url: server.url, membership, ...more });
   guards.push(guard);
   guard.start();
   await until(() => guard.core.lease !== undefined);
@@ -69,7 +68,7 @@ const revoke = async (id: string): Promise<Json> => {
 describe('a guard on the feed', () => {
   it('refuses a leaver, ends what they have open, goes on for others, and its ack is an entry', async () => {
     const guard = await startGuard('one');
-    const [ana, bob] = ['ana', 'bob'].map((one) => guard.token(factsOf(one)));
+    const [ana, bob] = ['ana', 'bob'].map((one) => guard.tokenOf(factsOf(one)));
     expect([guard.check(ana!, 'deploy'), guard.check(bob!, 'deploy')]).toEqual([{ allowed: true }, { allowed: true }]);
     const [hers, his] = [guard.session(ana!, 'deploy'), guard.session(bob!, 'deploy')];
     await revoke('ana');
@@ -95,13 +94,13 @@ describe('a guard on the feed', () => {
   it('that comes late gets the whole table, and one that starts again goes on', async () => {
     await revoke('carl');
     const late = await startGuard('late');
-    expect(late.check(late.token(factsOf('carl')))).toMatchObject({ allowed: false, reason: 'blocked' });
-    expect(late.check(late.token(factsOf('dora')))).toEqual({ allowed: true });
+    expect(late.check(late.tokenOf(factsOf('carl')))).toMatchObject({ allowed: false, reason: 'blocked' });
+    expect(late.check(late.tokenOf(factsOf('dora')))).toEqual({ allowed: true });
   });
 
   it('refuses everything once it can hear nobody for as long as it may, and is back when the server is', async () => {
     const guard = await startGuard('cut off', { maxStalenessMs: 6_000 });
-    const token = guard.token(factsOf('eva'));
+    const token = guard.tokenOf(factsOf('eva'));
     expect(guard.check(token)).toEqual({ allowed: true });
     server.signal('SIGSTOP');
     await until(() => !guard.check(token).allowed);

@@ -1,0 +1,66 @@
+import { describe, expect, it } from 'vitest';
+import { formatHex } from '../../src/core/bytes.js';
+import { ENTRA, KEYCLOAK, readClaims, STANDARD, summarize } from '../../src/guard/mapping.js';
+import { nodeHasher } from '../../src/platform/hasher.js';
+
+describe('claims', () => {
+  it('of Entra name the person by oid, the token by uti', () => {
+    const facts = readClaims(ENTRA, {
+      iss: 'https://login.microsoftonline.com/t/v2.0',
+      sub: 'pairwise',
+      oid: '3f1c…',
+      uti: 'token-1',
+      azp: 'app-1',
+      sid: 's-1',
+      groups: ['g-1', 7, 'g-2'],
+      iat: 1_800_000_000,
+    });
+    expect(facts).toMatchObject({
+      jti: 'token-1',
+      subject: 'pairwise',
+      subjects: [{ id: '3f1c…' }],
+      clientId: 'app-1',
+      sessionId: 's-1',
+      groups: ['g-1', 'g-2'],
+      issuedAtUs: 1_800_000_000_000_000,
+    });
+  });
+
+  it('of Keycloak name the session by either claim', () => {
+    expect(readClaims(KEYCLOAK, { session_state: 'old' }).sessionId).toBe('old');
+    expect(readClaims(KEYCLOAK, { session_state: 'old', sid: 'new' }).sessionId).toBe('new');
+  });
+
+  it('name every actor of a chain, and SPIFFE IDs as agents', () => {
+    const act = { sub: 'agent-2', act: { sub: 'spiffe://x/agent-1', iss: 'https://other', act: { sub: 7 } } };
+    expect(readClaims(STANDARD, { sub: 'spiffe://x/me', act }, 'ab')).toMatchObject({
+      digest: 'ab',
+      agents: ['spiffe://x/me', 'spiffe://x/agent-1'],
+      actors: [{ id: 'agent-2' }, { id: 'spiffe://x/agent-1', issuer: 'https://other' }],
+    });
+  });
+
+  it('that are of another type, inherited, or without end are not there', () => {
+    const endless: Record<string, unknown> = { sub: 'a' };
+    endless.act = endless;
+    const facts = readClaims(STANDARD, {
+      iss: 1,
+      sub: '',
+      jti: null,
+      iat: '1800000000',
+      groups: 'admins',
+      act: endless,
+    });
+    expect(facts).toMatchObject({ issuer: undefined, subject: undefined, jti: undefined, groups: [] });
+    expect(facts.issuedAtUs).toBeUndefined();
+    expect(facts.actors).toHaveLength(32);
+    expect(readClaims({ subject: 'constructor', aliases: ['__proto__'] }, {})).toMatchObject({ subjects: [] });
+  });
+});
+
+it('a mapping has one hash, whatever the order of its members, and says what it can find', () => {
+  const reversed = Object.fromEntries(Object.entries(STANDARD).reverse());
+  expect(formatHex(summarize(nodeHasher, reversed).hash)).toBe(formatHex(summarize(nodeHasher, STANDARD).hash));
+  expect(formatHex(summarize(nodeHasher, ENTRA).hash)).not.toBe(formatHex(summarize(nodeHasher, STANDARD).hash));
+  expect(summarize(nodeHasher, { jti: 'jti' }).keyTypes).toEqual(['token', 'tool', 'environment']);
+});
