@@ -85,6 +85,8 @@ export class GuardCore {
   readonly nonces = new Map<string, Moment>();
   /** When the newest nonce was sent. */
   asked: Moment | undefined;
+  /** When the canary was last shown to the host. */
+  probed: Moment | undefined;
   /** What was refused through the host's own middleware, and is not attested yet. */
   proven: { readonly seq: number; readonly stateHash: Uint8Array } | undefined;
   /** When it is to be attested. */

@@ -24,14 +24,15 @@ export interface GuardConfig {
   readonly maxStalenessMs?: number;
   /** How far issuers' clocks may differ, milliseconds. */
   readonly skewMs?: number;
-  /**
-   * Shows the host's own middleware a token with these facts; resolves with whether it refused. Absent: the guard asks itself, which
-   * proves less.
-   */
-  readonly probe?: (canary: KnownToken) => boolean | Promise<boolean>;
   /** Told of what went wrong, for logs: codes and errors, no secrets. */
   readonly onProblem?: (problem: ErrorCode | Error) => void;
 }
+
+/**
+ * Shows the host's own middleware a canary: resolves with whether it was refused by the table. It must not be let in by what the probe does
+ * besides, and nothing must happen if it is let in.
+ */
+export type Probe = (canary: KnownToken) => boolean | Promise<boolean>;
 
 /** Something that ends when what it stands on is revoked. */
 export interface Session {
@@ -56,6 +57,7 @@ export class Guard {
   readonly #connection: Connection;
   readonly #tools = new Map<string, KnownTool>();
   readonly #sessions = new Map<string, Set<OpenSession>>();
+  readonly #probes = new Set<Probe>();
   #timer: NodeJS.Timeout | undefined;
 
   constructor(config: GuardConfig) {
@@ -76,7 +78,7 @@ export class Guard {
       url: config.url,
       membership,
       seq: () => this.core.table?.seq ?? this.core.seq,
-      hear: (bytes) => this.#step({ kind: 'message', bytes }),
+      hear: (bytes) => this.hear(bytes),
       onProblem: (error) => config.onProblem?.(error instanceof Error ? error : new Error(String(error))),
     });
   }
@@ -137,6 +139,20 @@ export class Guard {
     return { signal: session.controller.signal, close };
   }
 
+  /** A message of the feed, by whatever way it came. */
+  hear(bytes: Uint8Array): void {
+    this.#step({ kind: 'message', bytes });
+  }
+
+  /**
+   * A way through the host's middleware. What the guard attests was refused by all of them; without any it asks itself, which proves less.
+   * Returns how to take it away.
+   */
+  addProbe(probe: Probe): () => void {
+    this.#probes.add(probe);
+    return () => void this.#probes.delete(probe);
+  }
+
   #tool(name: string): KnownTool {
     let tool = this.#tools.get(name);
     if (tool === undefined) {
@@ -188,12 +204,13 @@ export class Guard {
 
   async #probe(seq: number, issuedAtUs: number): Promise<void> {
     const canary = KnownToken.ofKeys([this.core.canaryKey], issuedAtUs);
-    const { probe, onProblem } = this.#config;
+    const { onProblem } = this.#config;
     try {
       const { table } = this.core;
-      if (table === undefined) return;
-      const refused = probe === undefined ? canary.verdict(table, this.core.skewUs) !== undefined : await probe(canary);
+      let refused = table !== undefined && canary.verdict(table, this.core.skewUs) !== undefined;
+      for (const probe of this.#probes) refused &&= await probe(canary);
       if (refused) this.#step({ kind: 'canary_refused', seq });
+      else onProblem?.(new Error(`the canary of ${seq} was not refused by the table`));
     } catch (error) {
       onProblem?.(error instanceof Error ? error : new Error(String(error)));
     }

@@ -41,6 +41,9 @@ const MAX_NONCES = 8;
 /** Acks are put off by up to so much, so that not all come at once. */
 const ACK_SPREAD_US = 1_000_000;
 
+/** What was not refused through the host's middleware is shown to it again. */
+const PROBE_AGAIN_US = 1_000_000;
+
 export function step(core: GuardCore, input: Input): Effect[] {
   core.time.read();
   switch (input.kind) {
@@ -72,6 +75,7 @@ function tick(core: GuardCore, random: Uint8Array): Effect[] {
       bytes: signLeaseRequest(signer, realm.ledger, { instance, nonce }),
     });
   }
+  effects.push(...probeAgain(core));
   const { proven } = core;
   if (proven === undefined) return effects;
   core.ackDue ??= { since: time.moment(), afterUs: ((random[0]! << 8) | random[1]!) * (ACK_SPREAD_US / 0x10000) };
@@ -151,8 +155,22 @@ function moved(core: GuardCore, table: FactTable): Effect[] {
     if (waiting.head.seq === table.seq && !equalHeads(waiting.head, table.head())) return distrust(core);
     extend(core, waiting);
   }
+  return probe(core, table);
+}
+
+function probe(core: GuardCore, table: FactTable): Effect[] {
   const slot = table.find(core.canaryKey);
-  return slot < 0 ? [] : [{ kind: 'probe', seq: table.seq, issuedAtUs: table.cutoffUs(slot) + core.skewUs }];
+  if (slot < 0) return [];
+  core.probed = core.time.moment();
+  return [{ kind: 'probe', seq: table.seq, issuedAtUs: table.cutoffUs(slot) + core.skewUs }];
+}
+
+/** What the host did not refuse at once, because it trusted nothing yet, say. */
+function probeAgain(core: GuardCore): Effect[] {
+  const { table, probed, time, lease, proven, ackedSeq } = core;
+  if (table === undefined || lease === undefined || table.seq <= Math.max(ackedSeq, proven?.seq ?? 0)) return [];
+  if (probed !== undefined && time.sinceUs(probed) < PROBE_AGAIN_US) return [];
+  return probe(core, table);
 }
 
 function hearGrant(core: GuardCore, bytes: Uint8Array): Effect[] {

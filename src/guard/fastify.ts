@@ -1,0 +1,104 @@
+/**
+ * The guard inside a fastify server: every request of the scope it is registered in is checked, after the host's own authentication.
+ *
+ *     await app.register(guardRoutes, { guard, claimsOf: (request) => request.user, toolOf: (request) => request.routeOptions.url });
+ */
+import { randomUUID } from 'node:crypto';
+import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
+import type { Decision, KnownToken } from './check.js';
+import type { Guard, Session } from './guard.js';
+import type { ClaimSet } from './mapping.js';
+import type { Publisher } from './publisher.js';
+
+export interface RouteGuardOptions {
+  readonly guard: Guard;
+  /** The claims of the request's verified token; undefined: there is none, and the request is refused. */
+  readonly claimsOf: (request: FastifyRequest) => ClaimSet | undefined;
+  /** What is called; undefined: whatever. */
+  readonly toolOf?: (request: FastifyRequest) => string | undefined;
+  readonly publisher?: Publisher;
+  /** Further members of the recorded decision, such as agent and user. */
+  readonly describe?: (request: FastifyRequest) => Record<string, unknown>;
+}
+
+declare module 'fastify' {
+  interface FastifyRequest {
+    /** Aborts when what the request stands on is revoked while it is worked on. */
+    revoked: AbortSignal | undefined;
+  }
+}
+
+/** Where the canary is shown: a route like the host's others, behind all its hooks. */
+const CANARY_PATH = '/.well-known/keelson-canary';
+const CANARY_HEADER = 'keelson-canary';
+const REFUSAL_HEADER = 'keelson-refusal';
+
+/** A fastify plugin. It stays in its scope's hooks: as if it were written there. */
+export const guardRoutes = Object.assign(
+  async (app: FastifyInstance, options: RouteGuardOptions): Promise<void> => {
+    const { guard, claimsOf, toolOf, publisher, describe } = options;
+    const sessions = new WeakMap<FastifyRequest, Session>();
+    /** Canaries under way, by a random name that nobody else knows. */
+    const probed = new Map<string, KnownToken>();
+    const identify = (request: FastifyRequest): KnownToken | undefined => {
+      const claims = claimsOf(request);
+      const bearer = /^Bearer +(\S+)$/i.exec(request.headers.authorization ?? '')?.[1];
+      return claims === undefined ? undefined : guard.token(claims, bearer);
+    };
+    app.decorateRequest('revoked', undefined);
+    app.get(CANARY_PATH, async () => 'let in');
+    const stop = guard.addProbe(async (canary) => {
+      const name = randomUUID();
+      probed.set(name, canary);
+      try {
+        const { headers } = await app.inject({ url: CANARY_PATH, headers: { [CANARY_HEADER]: name } });
+        return headers[REFUSAL_HEADER] === 'cutoff';
+      } finally {
+        probed.delete(name);
+      }
+    });
+    app.addHook('onClose', async () => stop());
+    app.addHook('preHandler', async (request, reply) => {
+      const token = probed.get(request.headers[CANARY_HEADER] as string) ?? identify(request);
+      const tool = toolOf?.(request);
+      const decision = token === undefined ? undefined : guard.check(token, tool);
+      if (!probed.has(request.headers[CANARY_HEADER] as string))
+        publisher?.publish({
+          ...(tool === undefined ? {} : { tool }),
+          decision: decision?.allowed === true ? 'allow' : 'deny',
+          ...(decision?.allowed === false ? { reason_code: decision.reason } : {}),
+          ...describe?.(request),
+        });
+      if (token === undefined || decision?.allowed !== true) return refuse(reply, decision);
+      const session = guard.session(token, tool);
+      sessions.set(request, session);
+      request.revoked = session.signal;
+      // An answer under way is broken off: half of it is better than all of it.
+      session.signal.addEventListener('abort', () => reply.raw.destroy(), { once: true });
+      return undefined;
+    });
+    app.addHook('onResponse', async (request) => sessions.get(request)?.close());
+    app.addHook('onRequestAbort', async (request) => sessions.get(request)?.close());
+  },
+  { [Symbol.for('skip-override')]: true, [Symbol.for('fastify.display-name')]: 'keelson-guard' },
+);
+
+/** Not trusted for now: come back; revoked: get another token (RFC 6750 §3.1). */
+function refuse(reply: FastifyReply, decision: Decision | undefined): FastifyReply {
+  const reason = decision?.allowed === false ? decision.reason : 'no_token';
+  const seq = decision?.allowed === false ? decision.seq : 0;
+  const isTemporary = reason === 'stale' || reason === 'starting';
+  if (isTemporary) void reply.header('retry-after', '1');
+  else void reply.header('www-authenticate', `Bearer error="invalid_token", error_description="${reason}"`);
+  return reply
+    .code(isTemporary ? 503 : 401)
+    .header('cache-control', 'no-store')
+    .header(REFUSAL_HEADER, reason)
+    .type('application/problem+json')
+    .send({
+      type: `urn:keelson:problem:${reason}`,
+      title: 'refused by revocation',
+      status: isTemporary ? 503 : 401,
+      seq,
+    });
+}

@@ -1,0 +1,90 @@
+/**
+ * The guard inside an MCP server of the TypeScript SDK: each tool call is checked before it runs, ended when what it stands on is
+ * revoked, and recorded.
+ *
+ *     server.registerTool('deploy', { … }, guardTool(guard, 'deploy', { claimsOf }, async (args, extra) => …));
+ */
+import type { KnownToken } from './check.js';
+import type { ClaimSet } from './mapping.js';
+import type { Guard } from './guard.js';
+import type { Publisher } from './publisher.js';
+
+/** Of `RequestHandlerExtra`: what is used here. */
+export interface CallExtra {
+  readonly signal: AbortSignal;
+  readonly authInfo?: { readonly token: string; readonly clientId?: string; readonly extra?: Record<string, unknown> };
+}
+
+export interface CallResult {
+  [member: string]: unknown;
+  content: { type: 'text'; text: string }[];
+  isError?: boolean;
+  _meta?: { 'keelson/refusal'?: Refusal } & Record<string, unknown>;
+}
+
+export interface ToolGuardOptions<E extends CallExtra> {
+  /** The claims of the verified token of a call; undefined: there is none, and the call is refused. */
+  readonly claimsOf: (extra: E) => ClaimSet | undefined;
+  readonly publisher?: Publisher;
+  /** Further members of the recorded decision, such as agent and user. */
+  readonly describe?: (extra: E) => Record<string, unknown>;
+}
+
+/** A handler that runs only while nothing speaks against it; with arguments or, for a tool that has none, without. */
+export function guardTool<A extends readonly unknown[], E extends CallExtra, R>(
+  guard: Guard,
+  tool: string,
+  options: ToolGuardOptions<E>,
+  handler: (...call: [...A, E]) => R | Promise<R>,
+): (...call: [...A, E]) => Promise<R | CallResult> {
+  const run = async (token: KnownToken, extra: E, go: (extra: E) => R | Promise<R>): Promise<R | CallResult> => {
+    const decision = guard.check(token, tool);
+    if (!decision.allowed) return refuse(decision);
+    const session = guard.session(token, tool);
+    try {
+      const signal = AbortSignal.any([extra.signal, session.signal]);
+      return await Promise.race([go({ ...extra, signal }), ended(session.signal)]);
+    } finally {
+      session.close();
+    }
+  };
+  guard.addProbe(async (canary) => {
+    const nobody = { signal: AbortSignal.abort() } as E;
+    const result = await run(canary, nobody, () => ({ content: [] }) as unknown as R);
+    return (result as Partial<CallResult>)._meta?.['keelson/refusal']?.reason === 'cutoff';
+  });
+  return async (...call) => {
+    const extra = call.at(-1) as E;
+    const args = call.slice(0, -1) as unknown as A;
+    const claims = options.claimsOf(extra);
+    const token = claims === undefined ? undefined : guard.token(claims, extra.authInfo?.token);
+    const decision = token === undefined ? NO_TOKEN : guard.check(token, tool);
+    options.publisher?.publish({
+      tool,
+      decision: decision.allowed ? 'allow' : 'deny',
+      ...(decision.allowed ? {} : { reason_code: decision.reason }),
+      ...options.describe?.(extra),
+    });
+    if (!decision.allowed) return refuse(decision);
+    return run(token!, extra, (guarded) => handler(...args, guarded));
+  };
+}
+
+interface Refusal {
+  readonly reason: string;
+  readonly seq: number;
+}
+
+const NO_TOKEN = { allowed: false, reason: 'no_token', seq: 0 } as const;
+
+const refuse = ({ reason, seq }: Refusal): CallResult => ({
+  content: [{ type: 'text', text: `refused: ${reason} (revocation ${seq})` }],
+  isError: true,
+  _meta: { 'keelson/refusal': { reason, seq } },
+});
+
+/** Resolves with a refusal once the session is ended; never before. */
+const ended = (signal: AbortSignal): Promise<CallResult> =>
+  new Promise((resolve) => {
+    signal.addEventListener('abort', () => resolve(refuse(signal.reason as Refusal)), { once: true });
+  });
