@@ -11,9 +11,9 @@ import type { Survey } from './survey.js';
 import type { Terms } from './term.js';
 
 export interface ProcessorOptions {
-  readonly follower: Follower;
-  readonly terms: Terms;
-  readonly survey: Survey;
+  readonly follower: Pick<Follower, 'state' | 'size' | 'catchUp' | 'changed' | 'close'>;
+  readonly terms: Pick<Terms, 'holder' | 'take' | 'keep' | 'release'>;
+  readonly survey: Pick<Survey, 'isHere' | 'ask' | 'changed'>;
   readonly intake: Pick<Intake, 'publishOwn'>;
   readonly clock: Clock;
   readonly logger: Logger;
