@@ -93,7 +93,9 @@ export class Access {
   async #loadToken(hash: string): Promise<KnownToken | undefined> {
     const row = await this.store.findToken(Buffer.from(hash, 'hex'));
     if (row === undefined) return undefined;
-    return { row, caller: { tokenId: row.id, producer: row.producer, scopes: new Set(row.scopes) } };
+    const { id, producer, scopes, holder } = row;
+    const caller = { tokenId: id, producer, scopes: new Set(scopes), ...(holder === null ? {} : { holder }) };
+    return { row, caller };
   }
 
   #admit(token: KnownToken | undefined): Caller {

@@ -1,6 +1,6 @@
 /** How tokens come to be: one by one on an admin's order, and the first admin's at the first start. */
 import { readFile } from 'node:fs/promises';
-import { SCOPES, type Scope } from '../http/caller.js';
+import { SCOPES, type Holder, type Scope } from '../http/caller.js';
 import type { Clock } from '../platform/clock.js';
 import { writeDurably } from '../platform/durable-file.js';
 import type { AccessStore, TokenRow } from './store.js';
@@ -10,6 +10,8 @@ export interface TokenRequest {
   readonly producer: string;
   readonly name: string;
   readonly scopes: readonly Scope[];
+  /** Who will hold it, where that is one person. */
+  readonly holder?: Holder;
   /** Token id of who ordered it, or `bootstrap`. */
   readonly createdBy: string;
   /** Seconds; absent: until revoked. */
@@ -40,6 +42,7 @@ function describeToken(clock: Clock, request: TokenRequest): TokenRow {
     expiresAtUs: request.expiresInS === undefined ? null : createdAtUs + BigInt(request.expiresInS) * 1_000_000n,
     revokedAtUs: null,
     lastUsedAtUs: null,
+    holder: request.holder ?? null,
   };
 }
 

@@ -29,6 +29,9 @@ const config: FastifyContextConfig = { access: ['admin'] };
 const tags = ['access'];
 const Time = Type.String({ description: 'RFC 3339, UTC' });
 
+const Text = { maxLength: 2048 };
+const Holder = Type.Object({ issuer: Type.String(), id: Type.String() });
+
 const Token = Type.Object({
   id: Type.String(),
   producer: Type.String(),
@@ -39,6 +42,7 @@ const Token = Type.Object({
   expiresAt: Type.Optional(Time),
   revokedAt: Type.Optional(Time),
   lastUsedAt: Type.Optional(Type.String({ description: 'To the minute or so' })),
+  holder: Type.Optional(Holder),
 });
 
 const NewToken = Type.Object(
@@ -46,6 +50,18 @@ const NewToken = Type.Object(
     name: Type.String({ minLength: 1, maxLength: 200, description: 'What it is for' }),
     producer: Type.String({ pattern: PRODUCER_ID, description: 'Made where it is new' }),
     scopes: Type.Array(ScopeName, { minItems: 1, uniqueItems: true }),
+    holder: Type.Optional(
+      Type.Object(
+        {
+          issuer: Type.Optional(Type.String({ ...Text, description: 'Absent: the configured one of the producer' })),
+          id: Type.String({ ...Text, minLength: 1 }),
+        },
+        {
+          additionalProperties: false,
+          description: 'The person who will hold it: nobody approves their own, whichever of their tokens they use',
+        },
+      ),
+    ),
     expiresInS: Type.Optional(Type.Integer({ minimum: 1, maximum: 10 * 366 * 86_400, description: 'Seconds' })),
   },
   { additionalProperties: false },
@@ -75,9 +91,11 @@ function registerTokens(http: Http, { access, clock, cursors }: AccessRoutesOpti
       },
     },
     async (request, reply) => {
+      const { holder, ...asked } = request.body;
       const { token, row } = await issueToken(access.store, clock, {
-        ...request.body,
+        ...asked,
         createdBy: request.caller.tokenId,
+        ...(holder === undefined ? {} : { holder: await nameHolder(access, asked.producer, holder) }),
       });
       return reply.code(201).send({ ...view(row), token });
     },
@@ -126,6 +144,14 @@ function registerTokens(http: Http, { access, clock, cursors }: AccessRoutesOpti
       return reply.code(204).send(null);
     },
   );
+}
+
+async function nameHolder(
+  { store }: Access,
+  producer: string,
+  { issuer, id }: { issuer?: string; id: string },
+): Promise<Static<typeof Holder>> {
+  return { id, issuer: issuer ?? (await store.findProducer(producer))?.config.issuer ?? '' };
 }
 
 function registerProducers(http: Http, { access, clock, mappingFields, requireUsable }: AccessRoutesOptions): void {
@@ -191,5 +217,6 @@ function view(row: TokenRow): Static<typeof Token> {
     ...(row.expiresAtUs === null ? {} : { expiresAt: formatTimestamp(row.expiresAtUs) }),
     ...(row.revokedAtUs === null ? {} : { revokedAt: formatTimestamp(row.revokedAtUs) }),
     ...(row.lastUsedAtUs === null ? {} : { lastUsedAt: formatTimestamp(row.lastUsedAtUs) }),
+    ...(row.holder === null ? {} : { holder: row.holder }),
   };
 }

@@ -1,5 +1,5 @@
 /** The SQL of tokens and producers. */
-import type { Scope } from '../http/caller.js';
+import type { Holder, Scope } from '../http/caller.js';
 import type { Database } from '../platform/database.js';
 import type { Producer, ProducerConfig } from './producer.js';
 
@@ -14,10 +14,12 @@ export interface TokenRow {
   readonly expiresAtUs: bigint | null;
   readonly revokedAtUs: bigint | null;
   readonly lastUsedAtUs: bigint | null;
+  readonly holder: Holder | null;
 }
 
 const COLUMNS = `id, producer, name, scopes, created_at_us as "createdAtUs", created_by as "createdBy",
-  expires_at_us as "expiresAtUs", revoked_at_us as "revokedAtUs", last_used_at_us as "lastUsedAtUs"`;
+  expires_at_us as "expiresAtUs", revoked_at_us as "revokedAtUs", last_used_at_us as "lastUsedAtUs",
+  case when holder_id is null then null else jsonb_build_object('issuer', holder_issuer, 'id', holder_id) end as holder`;
 
 export class AccessStore {
   constructor(private readonly database: Database) {}
@@ -47,8 +49,8 @@ export class AccessStore {
         [token.producer, token.createdAtUs],
       );
       const { rowCount } = await client.query(
-        `insert into keelson.api_token (id, hash, producer, name, scopes, created_at_us, created_by, expires_at_us)
-         values ($1, $2, $3, $4, $5, $6, $7, $8) on conflict (hash) do nothing`,
+        `insert into keelson.api_token (id, hash, producer, name, scopes, created_at_us, created_by, expires_at_us,
+           holder_issuer, holder_id) values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10) on conflict (hash) do nothing`,
         [
           token.id,
           hash,
@@ -58,6 +60,8 @@ export class AccessStore {
           token.createdAtUs,
           token.createdBy,
           token.expiresAtUs,
+          token.holder?.issuer ?? null,
+          token.holder?.id ?? null,
         ],
       );
       return rowCount === 1;

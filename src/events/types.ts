@@ -1062,6 +1062,10 @@ export interface RevocationRequest {
   }[];
   /** True, as intake says, where the source speaks for itself: it may cancel or reschedule only what it scheduled. */
   by_source?: boolean;
+  /** The API token that it was asked with, by its id. */
+  by_token?: string;
+  /** Whether the actor is the person who holds that token. False: it is the token itself, and two tokens of one person are two. */
+  holder_known?: boolean;
   /** The person whose access is to end. */
   principal?: Person;
   /** Who goes on with what they own. */

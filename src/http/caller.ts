@@ -11,12 +11,20 @@ export const SCOPES = [
 ] as const;
 export type Scope = (typeof SCOPES)[number];
 
+/** A person as an issuer knows them. */
+export interface Holder {
+  readonly issuer: string;
+  readonly id: string;
+}
+
 export interface Caller {
   /** Public id of the credential; safe to log. */
   readonly tokenId: string;
   /** The producer that this caller's events are recorded under. */
   readonly producer: string;
   readonly scopes: ReadonlySet<Scope>;
+  /** Who holds the credential, where that is known. */
+  readonly holder?: Holder;
 }
 
 /**

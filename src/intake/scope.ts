@@ -40,6 +40,8 @@ export function requirePublishable(
 
 /** What decides over causes and orders, whoever they came from: never a producer's own word. */
 const DECIDES = /^revocation\.(approved|denied|lift_requested)$/;
+/** What a second person says: an event that names its own actor would be anybody's. */
+const ANSWERS = /^revocation\.(approved|denied)$/;
 /** What a source may also say of a cause of its own that waits for its time, and then says that it speaks for itself. */
 const OF_ITS_OWN = /^revocation\.(cancelled|rescheduled)$/;
 /** What ends access, joins persons, or says who answers for what; and the persons that it is about. */
@@ -57,6 +59,11 @@ const ABOUT: readonly (readonly [RegExp, RegExp])[] = [
  */
 export function requireOwned({ type, persons, body }: Separated, sender: Sender): void {
   const { producer, scopes } = sender;
+  if (ANSWERS.test(type) && scopes.has('admin') && sender.isPerson === undefined) {
+    throw new KeelsonError('forbidden', `${type} says who answers: ask for it at /v1/revocations`, {
+      pointer: '/type',
+    });
+  }
   if (scopes.has('admin')) return;
   if (DECIDES.test(type)) {
     throw new KeelsonError('forbidden', `${type} needs a token with the scope admin`, { pointer: '/type' });

@@ -9,4 +9,6 @@ export interface Sender {
   readonly scopes: ReadonlySet<Scope>;
   /** The token that is to be revoked was shown to Keelson itself: its digest speaks for it, whoever issued it. */
   readonly showedToken?: true;
+  /** Who asks is who the event says it is, as Keelson itself wrote down: only so somebody answers for what waits for a second person. */
+  readonly isPerson?: true;
 }

@@ -87,6 +87,8 @@ export interface Cause {
   late?: boolean;
   /** By whom a hold was let go or ended. */
   decidedBy?: string;
+  /** False: that was an API token of which nobody knows who holds it. */
+  deciderKnown?: boolean;
   /** Everybody it is about, as of the last part. */
   subjects: readonly string[];
   /** Committed records that followed from it. */

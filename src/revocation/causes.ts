@@ -69,6 +69,33 @@ export class Causes {
     });
   }
 
+  /** What is held of a source, in the order in which it came. */
+  async held(
+    { producer, sinceUs, untilUs, after }: { producer?: string; sinceUs?: bigint; untilUs?: bigint; after?: bigint },
+    limit: number,
+  ): Promise<Cause[]> {
+    const { rows } = await this.database.query<Row>(
+      `select ${COLUMNS} from keelson.revocation_cause
+       where state = 'held' and ($1::text is null or producer = $1) and index >= $2
+         and ($3::bigint is null or (doc->>'committedUs')::bigint >= $3)
+         and ($4::bigint is null or (doc->>'committedUs')::bigint < $4)
+       order by index limit $5`,
+      [producer ?? null, after ?? 0n, sinceUs ?? null, untilUs ?? null, limit],
+    );
+    return rows.map(readRow);
+  }
+
+  /** Those that these names mean: of orders, or of events where that is one alone. In the order in which they came. */
+  async findMany(names: readonly string[]): Promise<Cause[]> {
+    const { rows } = await this.database.query<Row & { meant: bigint }>(
+      `select ${COLUMNS}, count(*) over (partition by doc->>'id') as meant from keelson.revocation_cause
+       where order_name = any($1) or doc->>'id' = any($1) order by index`,
+      [names],
+    );
+    const asked = new Set(names);
+    return rows.filter(({ order_name, meant }) => asked.has(order_name) || meant === 1n).map(readRow);
+  }
+
   /** One by the name of its order, or by the id of its event where that is one alone; with the keys that it holds. */
   async find(name: string): Promise<{ cause: Cause; keys: readonly KeyCount[] } | undefined> {
     return this.#read(async (tx) => {

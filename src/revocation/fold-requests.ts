@@ -125,6 +125,7 @@ function answer(_state: RevocationState, event: LifecycleEvent, cause: Cause): s
   const code = checkAnswer(event, cause);
   if (code !== undefined) return code;
   cause.decidedBy = event.persons.get('/actor')!;
+  if (typeof event.body.holder_known === 'boolean') cause.deciderKnown = event.body.holder_known;
   if (event.type === 'revocation.denied') cause.state = 'denied';
   else {
     const isAhead = cause.scheduledUs !== undefined && cause.scheduledUs > event.appendedUs;

@@ -9,6 +9,7 @@ import { formatTimestamp, parseTimestamp } from '../events/time.js';
 import type { Caller } from '../http/caller.js';
 import type { Http } from '../http/http.js';
 import { Problem } from '../http/problem.js';
+import { registerBulk } from './bulk-routes.js';
 import type { Desk, DeskOptions, Verb } from './desk.js';
 import type { Asked, Blast } from './dry-run.js';
 import { TARGETS } from './fold-requests.js';
@@ -84,6 +85,7 @@ const BlastView = Type.Object({
 
 export function registerRequests(http: Http, options: RequestRoutesOptions): void {
   registerRequest(http, options);
+  registerBulk(http, options.desk);
   registerAnswers(http, options);
 }
 

@@ -43,7 +43,12 @@ export const Revocation = Type.Object({
   leaversInHour: Type.Optional(Type.Integer({ description: 'From its source, up to this one' })),
   code: Type.Optional(Type.String({ description: 'Why it was refused' })),
   endedBy: Type.Optional(Type.String({ description: 'The order of what lifted or cancelled it' })),
-  decidedBy: Type.Optional(Type.String()),
+  decidedBy: Type.Optional(Type.String({ description: 'Pseudonym of who let it go or ended it' })),
+  deciderKnown: Type.Optional(
+    Type.Boolean({
+      description: 'False: decidedBy is an API token without a known holder, and two tokens of one person are two',
+    }),
+  ),
   reasonCode: Type.Optional(Type.String()),
   sourceSystem: Type.Optional(Type.String()),
   orders: Type.Array(Type.String(), { description: 'What it asks to lift' }),
@@ -59,7 +64,8 @@ const time = (us: number): string => formatTimestamp(BigInt(us));
 export function viewCause(cause: Cause, keys?: readonly KeyCount[]): Static<typeof Revocation> {
   const { id, type, producer, index, committedUs, dueUs, orderedUs, heldUntilUs, burst, ...rest } = cause;
   const { order, state, kind, security, subjects, groups, effect, complete, incomplete, orders } = rest;
-  const { target, mode, late, code, endedBy, decidedBy, reasonCode, sourceSystem, orderedIndex } = rest;
+  const { target, mode, late, code, endedBy, decidedBy, deciderKnown } = rest;
+  const { reasonCode, sourceSystem, orderedIndex } = rest;
   return {
     order,
     state,
@@ -77,7 +83,7 @@ export function viewCause(cause: Cause, keys?: readonly KeyCount[]): Static<type
     orders: [...orders],
     ...(heldUntilUs === undefined ? {} : { heldUntil: time(heldUntilUs) }),
     ...(burst === undefined ? {} : { leaversInHour: burst.leavers }),
-    ...defined({ target, mode, late, code, endedBy, decidedBy, reasonCode, sourceSystem, orderedIndex }),
+    ...defined({ target, mode, late, code, endedBy, decidedBy, deciderKnown, reasonCode, sourceSystem, orderedIndex }),
     ...(keys === undefined ? {} : { keys: keys.map((one) => ({ ...one })) }),
   };
 }

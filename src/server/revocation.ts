@@ -98,9 +98,11 @@ export function openRevocation(parts: RevocationParts): RunningRevocation {
   runner.start();
   processor.start();
   const lookup = vault.lookup.bind(vault);
+  const aliasesOf = async (pseudonym: string): Promise<readonly string[]> =>
+    identity.isHere ? (await identity.aliasesOf(pseudonym)).subjects : [];
   return {
     requests: {
-      desk: new Desk({ intake, access, causes: new Causes(database), hasher: nodeHasher, lookup }),
+      desk: new Desk({ intake, access, causes: new Causes(database), hasher: nodeHasher, lookup, aliasesOf }),
       access,
       lookup,
       dryRun: (producer, asked) => dryRun(follower, survey, identity, producer, asked),

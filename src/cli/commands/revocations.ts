@@ -10,6 +10,8 @@ import {
   type Context,
   type TargetOptions,
 } from '../command.js';
+import { CommandError, EXIT } from '../exit.js';
+import { startProgress } from '../progress.js';
 import { formatTable, neutralise } from '../text.js';
 
 interface ListOptions extends TargetOptions {
@@ -24,6 +26,12 @@ interface AnswerOptions extends TargetOptions {
   at?: string;
 }
 
+interface ManyOptions extends AnswerOptions {
+  source?: string;
+  since?: string;
+  until?: string;
+}
+
 /** `keelson revocations list|show|approve|deny|cancel|reschedule|lift`. */
 export function createRevocations(context: Context): Command {
   const revocations = new Command('revocations')
@@ -33,6 +41,10 @@ export function createRevocations(context: Context): Command {
   for (const [verb, what] of [
     ['approve', 'let go what is held; nobody their own'],
     ['deny', 'end what is held: it never happens'],
+  ] as const) {
+    revocations.addCommand(createMany(context, verb, what));
+  }
+  for (const [verb, what] of [
     ['cancel', 'take back what is held or scheduled'],
     ['lift', 'take back what is in force; a cutoff stays'],
   ] as const) {
@@ -42,6 +54,7 @@ export function createRevocations(context: Context): Command {
   return withExamples(revocations, [
     'keelson revocations list --state held',
     'keelson revocations approve 5f0c… --reason "reorganisation, as announced"',
+    'keelson revocations approve --source entra --since 2026-11-25T08:00:00Z --reason "reorganisation, as announced"',
   ]);
 }
 
@@ -96,6 +109,68 @@ function createAnswer(context: Context, verb: string, what: string): Command {
       for (const id of ids) await answer(context, id, verb, { reason: options.reason }, options);
     });
   return withExamples(command, [`keelson revocations ${verb} 5f0c… --reason "…"`]);
+}
+
+function createMany(context: Context, verb: string, what: string): Command {
+  const command = withTarget(createCommand(verb, what))
+    .argument('[id...]', 'names of orders, or ids of causes')
+    .option('--source <producer>', 'or all that is held from there')
+    .option('--since <time>', 'with --source: committed from then on (RFC 3339)')
+    .option('--until <time>', 'with --source: committed before then (RFC 3339)')
+    .requiredOption('--reason <text>', 'why')
+    .action(async (ids: string[], options: ManyOptions) => {
+      const { source, since, until, reason } = options;
+      if (ids.length > 0 === (source !== undefined)) {
+        throw new CommandError(EXIT.usage, 'name revocations, or a --source, one of the two');
+      }
+      const questions =
+        source === undefined ? chunksOf(ids, MANY_MAX).map((some) => ({ ids: some })) : [{ source, since, until }];
+      await answerMany(context, verb, questions, reason, options);
+    });
+  return withExamples(command, [
+    `keelson revocations ${verb} 5f0c… --reason "…"`,
+    `keelson revocations ${verb} --source entra --reason "…"`,
+  ]);
+}
+
+/** As many as the server takes in one request. */
+const MANY_MAX = 500;
+
+const chunksOf = (ids: readonly string[], size: number): string[][] =>
+  Array.from({ length: Math.ceil(ids.length / size) }, (_, i) => ids.slice(i * size, (i + 1) * size));
+
+/** Asks until there is no more; a line for each, and a failure where one of them was not done. */
+async function answerMany(
+  context: Context,
+  verb: string,
+  questions: readonly object[],
+  reason: string,
+  options: TargetOptions,
+): Promise<void> {
+  const client = await openClient(context, options);
+  const progress = startProgress(context.output);
+  let done = 0;
+  let failed = 0;
+  try {
+    for (const question of questions) {
+      for (let after: unknown, more = true; more; more = after !== undefined) {
+        const body = JSON.stringify({ ...question, reason, ...(after === undefined ? {} : { after: Number(after) }) });
+        const answer = asObject(await client.sendJson('POST', `/v1/revocations/${verb}`, body));
+        after = answer.next;
+        for (const one of listOf(answer, 'results')) {
+          done++;
+          if (one.code !== undefined) failed++;
+          const line = ['order', 'id', 'state', 'code', 'detail'].map((member) => textOf(one, member)).join('  ');
+          await context.output.line(options.json ? formatJson(one) : neutralise(line));
+        }
+        progress.update(done, undefined, verb);
+      }
+    }
+  } finally {
+    progress.stop();
+  }
+  context.output.note(`${done - failed} of ${done}: ${verb}`);
+  if (failed > 0) throw new CommandError(EXIT.failed, `${failed} of ${done} were not done: each line says why`);
 }
 
 function createReschedule(context: Context): Command {

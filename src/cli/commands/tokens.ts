@@ -10,6 +10,7 @@ import {
   type Context,
   type TargetOptions,
 } from '../command.js';
+import { CommandError, EXIT } from '../exit.js';
 import { openNew } from '../new-file.js';
 import { formatTable, neutralise } from '../text.js';
 
@@ -17,6 +18,8 @@ interface CreateOptions extends TargetOptions {
   scope: string[];
   producer?: string;
   expiresIn?: number;
+  holder?: string;
+  holderIssuer?: string;
   out?: string;
 }
 
@@ -35,14 +38,23 @@ function createCreate(context: Context): Command {
     .requiredOption('--scope <scopes...>', `what it may: ${SCOPES.join(', ')}`)
     .option('--producer <id>', "whom its events are recorded under (default: the token's name)")
     .option('--expires-in <seconds>', 'how long it works (default: until revoked)', parseSeconds)
+    .option(
+      '--holder <id>',
+      'the person who will hold it: nobody approves their own, whichever of their tokens they use',
+    )
+    .option('--holder-issuer <issuer>', "who knows that person by this id (default: the producer's configured issuer)")
     .option('--out <file>', 'write the token to a new file that only you can read, instead of showing it')
     .action(async (name: string, options: CreateOptions) => {
+      if (options.holderIssuer !== undefined && options.holder === undefined) {
+        throw new CommandError(EXIT.usage, '--holder-issuer goes with --holder');
+      }
       const client = await openClient(context, options);
       const body = JSON.stringify({
         name,
         producer: options.producer ?? name,
         scopes: options.scope.flatMap((scopes) => scopes.split(',')),
         ...(options.expiresIn === undefined ? {} : { expiresInS: options.expiresIn }),
+        ...(options.holder === undefined ? {} : { holder: { id: options.holder, issuer: options.holderIssuer } }),
       });
       // Opened first: a token that can't be kept is not made.
       const file = options.out === undefined ? undefined : await openNew(options.out);
@@ -59,6 +71,7 @@ function createCreate(context: Context): Command {
   return withExamples(command, [
     'keelson tokens create gateway-1 --scope publish:decisions --out gateway-1.token',
     'keelson tokens create auditor --scope read read:personal --expires-in 86400',
+    'keelson tokens create dana-admin --producer admin --scope admin --holder dana@company.com',
   ]);
 }
 
@@ -93,9 +106,10 @@ function createRevoke(context: Context): Command {
 
 const formatTokens = (rows: readonly Answer[]): string[] =>
   formatTable([
-    ['ID', 'NAME', 'PRODUCER', 'STATE', 'LAST USED', 'SCOPES'],
+    ['ID', 'NAME', 'PRODUCER', 'HOLDER', 'STATE', 'LAST USED', 'SCOPES'],
     ...rows.map((row) => [
       ...['id', 'name', 'producer'].map((member) => textOf(row, member)),
+      row.holder === undefined ? '' : textOf(asObject(row.holder), 'id'),
       row.revokedAt === undefined
         ? row.expiresAt === undefined
           ? 'valid'
