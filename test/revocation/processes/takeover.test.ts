@@ -16,7 +16,7 @@ it(
   TIMEOUT_MS,
 );
 
-it.skipIf(!hasKafka())(
+it.concurrent.skipIf(!hasKafka())(
   'a part that is written and not reported is there once, with the event log in Kafka',
   async () => {
     const log = {
