@@ -17,6 +17,7 @@ import { openFoundation } from '../../../src/server/foundation.js';
 import { openIdentity } from '../../../src/server/identity.js';
 import { openIntake } from '../../../src/server/intake.js';
 import { makeLedgerParts } from '../../../src/server/ledger.js';
+import { openEvidence } from '../../../src/server/registration.js';
 import { revocationMaterial } from '../../../src/server/revocation.js';
 import { Gates, type Command, type Point, type Report } from './gates.js';
 
@@ -32,12 +33,14 @@ const { database, vault, clock } = foundation;
 const { eventLog } = await openEventLog(config, foundation.storage, logger);
 const ledger = makeLedgerParts(foundation);
 const readiness = new Readiness();
+const metrics = new Registry();
 const { intake } = openIntake({
   foundation,
   eventLog: gateLog(eventLog),
   ledger: new Settlement(ledger.reader, eventLog),
+  evidence: openEvidence(foundation, metrics).evidence,
   readiness,
-  metrics: new Registry(),
+  metrics,
 });
 const { identity } = openIdentity(foundation, ledger, readiness);
 const follower = new Follower(database, ledger.watch, revocationMaterial(foundation));

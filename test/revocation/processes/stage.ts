@@ -19,6 +19,7 @@ import { openEventLog } from '../../../src/server/event-log.js';
 import { openFoundation, type Foundation } from '../../../src/server/foundation.js';
 import { openIntake } from '../../../src/server/intake.js';
 import { openLedger, type RunningLedger } from '../../../src/server/ledger.js';
+import { openEvidence } from '../../../src/server/registration.js';
 import { makeRevocationProjection, revocationMaterial } from '../../../src/server/revocation.js';
 import { createDatabase } from '../../support/postgres.js';
 import { startProcess } from '../../support/process.js';
@@ -137,7 +138,9 @@ export class Stage {
     const { eventLog, close } = await openEventLog(config, foundation.storage, logger);
     const ledger = await openLedger(foundation, eventLog, readiness);
     const { settlement } = ledger;
-    const parts = { foundation, eventLog, ledger: settlement, readiness, metrics: new Registry() };
+    const metrics = new Registry();
+    const { evidence, close: closeEvidence } = openEvidence(foundation, metrics);
+    const parts = { foundation, eventLog, ledger: settlement, evidence, readiness, metrics };
     const { intake, close: closeIntake } = openIntake(parts);
     const { database } = foundation;
     const projection = new ProjectionRunner({
@@ -151,6 +154,7 @@ export class Stage {
     return new Stage(env, foundation, ledger, intake, projection, [
       () => projection.close(),
       closeIntake,
+      closeEvidence,
       ledger.close,
       close,
       () => foundation.close(),
