@@ -61,7 +61,6 @@ export class ConfigurationFile {
     this.#seen = seen;
     try {
       this.#current = readConfiguration(path);
-      this.#seen = await lookOf([path, ...this.#current.files]);
       this.#isValid.set(1);
       if (!isFirst) logger.info({ file: path }, 'registration: the configuration was read again');
     } catch (error) {
