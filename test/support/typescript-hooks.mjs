@@ -13,8 +13,14 @@ export async function resolve(specifier, context, next) {
 
 export async function load(url, context, next) {
   if (!url.startsWith('file:') || !url.endsWith('.ts')) return next(url, context);
-  const { outputText } = ts.transpileModule(readFileSync(new URL(url), 'utf8'), {
-    fileName: fileURLToPath(url),
+  const fileName = fileURLToPath(url);
+  return { format: 'module', source: transpile(readFileSync(fileName, 'utf8'), fileName), shortCircuit: true };
+}
+
+/** TypeScript as JavaScript. */
+export function transpile(text, fileName) {
+  const { outputText } = ts.transpileModule(text, {
+    fileName,
     compilerOptions: {
       target: ts.ScriptTarget.ES2023,
       module: ts.ModuleKind.ESNext,
@@ -22,5 +28,5 @@ export async function load(url, context, next) {
       inlineSourceMap: true,
     },
   });
-  return { format: 'module', source: outputText, shortCircuit: true };
+  return outputText;
 }

@@ -1,0 +1,255 @@
+/** An instance of an enforcement point: the shell around `GuardCore`, and the host that asks it. */
+import { formatHex } from '../../src/core/bytes.js';
+import type { Signer } from '../../src/core/signer.js';
+import { check, KnownToken, KnownTool, type Decision } from '../../src/guard/check.js';
+import { GuardCore, type Floor } from '../../src/guard/core.js';
+import { step, type Effect, type Input } from '../../src/guard/step.js';
+import { nodeHasher as hasher } from '../../src/platform/hasher.js';
+import { parseAck } from '../../src/protocol/ack.js';
+import type { Dice } from '../chaos/dice.js';
+import type { FeedProcess } from './feed-process.js';
+import { digestOf, modelSigner, modelVerifier } from './keys.js';
+import { Machine } from './machine.js';
+import { GUARD_KEY, LEDGER, type Token } from './names.js';
+import { Link, type Network } from './network.js';
+import type { Schedule } from './schedule.js';
+import { SKEW_US, type World } from './world.js';
+
+const TICK_US = 1_000_000;
+const FETCH_US = 300_000;
+/** Nothing heard for so long: another feed process may know more. */
+const SILENT_US = 12_000_000;
+
+/** What an instance needs of its surroundings. */
+export interface Surroundings {
+  readonly schedule: Schedule;
+  readonly dice: Dice;
+  readonly network: Network;
+  readonly world: World;
+  readonly feeds: readonly FeedProcess[];
+  readonly rootKey: Uint8Array;
+  keySet(): Uint8Array;
+  /** Something is not as it must be. */
+  violated(what: string): never;
+  leased(): void;
+}
+
+export class Instance {
+  readonly machine: Machine;
+  readonly signer: Signer;
+  /** To each feed process. */
+  readonly links: Link[];
+  core: GuardCore;
+  acks = 0;
+  /** The feed process that it listens to. */
+  feed = 0;
+  /** What it knew when it wrote its disk last. */
+  readonly #disk: { floor: Floor; keySet?: Uint8Array; snapshot?: Uint8Array } = {
+    floor: { seq: 0, keySetVersion: 0 },
+  };
+  #life = 0;
+  #fetchedUs = -Infinity;
+  #heardUs = 0;
+  /** How far it ever was, in this life or the one whose disk it read. */
+  #greatest: Floor = { seq: 0, keySetVersion: 0 };
+  readonly #tokens = new Map<Token, KnownToken>();
+  readonly #tools = new Map<string, KnownTool>();
+  /** State hashes that it proved, by seq. */
+  readonly #proven = new Map<number, string>();
+
+  constructor(
+    private readonly on: Surroundings,
+    readonly id: number,
+    readonly maxStalenessUs: number | undefined,
+  ) {
+    this.machine = new Machine(on.schedule);
+    this.signer = modelSigner(`instance ${id}`);
+    this.links = on.feeds.map(() => new Link());
+    this.core = this.#makeCore();
+    this.#connect();
+    on.schedule.after(on.dice.between(1, TICK_US), () => this.#tickOn());
+  }
+
+  get greatestSeq(): number {
+    return this.#greatest.seq;
+  }
+
+  /** The process ends and starts again. */
+  restart(hasDisk: boolean): void {
+    this.#life++;
+    if (!hasDisk) {
+      this.#disk.floor = { seq: 0, keySetVersion: 0 };
+      delete this.#disk.keySet;
+      delete this.#disk.snapshot;
+    }
+    this.#greatest = this.#disk.floor;
+    this.core = this.#makeCore();
+    this.#tokens.clear();
+    this.#tools.clear();
+    this.#proven.clear();
+    for (const bytes of [this.#disk.keySet, this.#disk.snapshot]) if (bytes !== undefined) this.hear(bytes);
+    this.#connect();
+  }
+
+  /** Writes its disk. */
+  save(snapshot?: Uint8Array): void {
+    this.#disk.floor = { seq: this.core.seq, keySetVersion: this.core.keySetVersion };
+    this.#disk.keySet = this.on.keySet();
+    if (snapshot !== undefined) this.#disk.snapshot = snapshot;
+  }
+
+  hear(bytes: Uint8Array): void {
+    const life = this.#life;
+    this.machine.whenAwake(() => {
+      if (life !== this.#life) return;
+      this.#heardUs = this.on.schedule.nowUs;
+      this.#step({ kind: 'message', bytes });
+    });
+  }
+
+  /** What the host is told. It must not be asleep. */
+  ask(token: Token, tool: string | undefined): Decision {
+    let known = this.#tokens.get(token);
+    if (known === undefined) this.#tokens.set(token, (known = KnownToken.of(this.core, token.facts)));
+    if (tool === undefined) return check(this.core, known, undefined);
+    let knownTool = this.#tools.get(tool);
+    if (knownTool === undefined) this.#tools.set(tool, (knownTool = new KnownTool(this.core, tool)));
+    return check(this.core, known, knownTool);
+  }
+
+  #makeCore(): GuardCore {
+    return new GuardCore({
+      hasher,
+      verifier: modelVerifier,
+      membership: {
+        instance: digestOf(`instance ${this.id}`).subarray(0, 16),
+        ledger: LEDGER,
+        generation: 1,
+        guardKey: GUARD_KEY,
+        rootKey: this.on.rootKey,
+        signer: this.signer,
+      },
+      mapping: { hash: digestOf('mapping'), keyTypes: ['token', 'principal', 'agent'] },
+      clock: this.machine,
+      floor: this.#disk.floor,
+      skewUs: SKEW_US,
+      ...(this.maxStalenessUs === undefined ? {} : { maxStalenessUs: this.maxStalenessUs }),
+    });
+  }
+
+  #tickOn(): void {
+    const { schedule, dice } = this.on;
+    schedule.after(TICK_US, () => this.#tickOn());
+    if (this.machine.isAsleep) return;
+    const random = Uint8Array.from({ length: 16 }, () => dice.between(0, 255));
+    this.#step({ kind: 'tick', random });
+    if (schedule.nowUs - this.#heardUs > SILENT_US || dice.between(0, 199) === 0) this.#connect();
+  }
+
+  /** To some feed process; the one before may hear of it or not. */
+  #connect(): void {
+    const { dice, feeds, network, schedule } = this.on;
+    if (dice.between(0, 1) === 0) feeds[this.feed]!.disconnect(this.id);
+    this.feed = dice.between(0, feeds.length - 1);
+    this.#heardUs = schedule.nowUs;
+    const [feed, link] = [feeds[this.feed]!, this.links[this.feed]!];
+    const subscriber = {
+      publicKey: this.signer.publicKey,
+      send: (bytes: Uint8Array) => network.send(link, bytes, (arrived) => this.hear(arrived)),
+    };
+    const from = this.core.table?.seq ?? 0;
+    network.send(link, new Uint8Array(1), () => {
+      feed.machine.whenAwake(() => feed.connect(this.id, subscriber, this.on.keySet(), from));
+    });
+  }
+
+  #step(input: Input): void {
+    const before = this.core.table;
+    const seqBefore = before?.seq ?? 0;
+    const leaseBefore = this.core.lease;
+    const effects = step(this.core, input);
+    const isReplaced = effects.some(({ kind }) => kind === 'replaced');
+    this.#checkState(before === this.core.table ? seqBefore : isReplaced ? this.#greatest.seq : 0);
+    if (this.core.lease !== undefined && this.core.lease !== leaseBefore) this.on.leased();
+    for (const effect of effects) this.#do(effect);
+  }
+
+  /** Of what it holds: never back, and what it takes for the table is the table. */
+  #checkState(leastSeq: number): void {
+    const { table, keySetVersion } = this.core;
+    const { on } = this;
+    if (keySetVersion < this.#greatest.keySetVersion) on.violated(`${this.id}: back to key set ${keySetVersion}`);
+    if (table !== undefined && table.seq < leastSeq) on.violated(`${this.id}: back to seq ${table.seq}`);
+    const seq = table?.seq ?? 0;
+    if (table !== undefined && formatHex(table.head().stateHash) !== on.world.hashes[seq]) {
+      on.violated(`${this.id}: another table at seq ${seq}`);
+    }
+    this.#greatest = { seq: Math.max(seq, this.#greatest.seq), keySetVersion };
+  }
+
+  #do(effect: Effect): void {
+    switch (effect.kind) {
+      case 'send':
+        return effect.what === 'ack' ? this.#ack(effect.bytes) : this.#send(effect.bytes);
+      case 'fetch':
+        return this.#fetch(effect.what, effect.from);
+      case 'probe':
+        return this.#probe(effect.seq, effect.issuedAtUs);
+      case 'rejected':
+        // A set of feed keys was missed, perhaps; who connects is told.
+        if (effect.code === 'bad_signature' && this.on.dice.between(0, 3) === 0) this.#connect();
+        return;
+      case 'changed':
+      case 'replaced':
+        return;
+    }
+  }
+
+  #send(bytes: Uint8Array): void {
+    const feed = this.on.feeds[this.feed]!;
+    this.on.network.send(this.links[this.feed]!, bytes, (arrived) =>
+      feed.machine.whenAwake(() => feed.hear(this.id, arrived)),
+    );
+  }
+
+  #fetch(what: 'changes' | 'snapshot', from: number): void {
+    const { schedule, network, feeds } = this.on;
+    if (schedule.nowUs - this.#fetchedUs < FETCH_US) return;
+    this.#fetchedUs = schedule.nowUs;
+    const feed = feeds[this.feed]!;
+    network.send(this.links[this.feed]!, new Uint8Array(1), () =>
+      feed.machine.whenAwake(() => {
+        if (what === 'changes') feed.fetch(this.id, from);
+        else feed.fetch(this.id, Infinity);
+      }),
+    );
+  }
+
+  /** Shows a canary to the host's middleware: the token that a table of the last part refuses, and no earlier one. */
+  #probe(seq: number, issuedAtUs: number): void {
+    const { schedule, dice, world } = this.on;
+    const parts = issuedAtUs - SKEW_US;
+    if (parts !== world.parts[seq]) this.on.violated(`${this.id}: a canary of part ${parts} at seq ${seq}`);
+    const life = this.#life;
+    schedule.after(dice.between(100, 200_000), () =>
+      this.machine.whenAwake(() => {
+        if (life !== this.#life) return;
+        const canary = KnownToken.ofKeys([this.core.canaryKey], issuedAtUs);
+        const decision = check(this.core, canary, undefined);
+        if (decision.allowed || decision.reason !== 'cutoff') return;
+        const { table } = this.core;
+        if (table?.seq === seq) this.#proven.set(seq, formatHex(table.head().stateHash));
+        this.#step({ kind: 'canary_refused', seq });
+      }),
+    );
+  }
+
+  #ack(bytes: Uint8Array): void {
+    const { seq, stateHash } = parseAck(bytes);
+    const hash = formatHex(stateHash);
+    if (this.#proven.get(seq) !== hash) this.on.violated(`${this.id}: an ack of seq ${seq} that it did not prove`);
+    if (this.on.world.hashes[seq] !== hash) this.on.violated(`${this.id}: an ack of another table at seq ${seq}`);
+    this.acks++;
+    this.#send(bytes);
+  }
+}

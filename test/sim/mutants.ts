@@ -1,0 +1,163 @@
+/** Guards, feeds and tables that are wrong in one place. The simulation has to notice each; what it does not notice, it does not test. */
+import { readFileSync } from 'node:fs';
+import { fileURLToPath } from 'node:url';
+
+interface Edit {
+  /** Below src/. */
+  readonly file: string;
+  /** Stands in the file once. */
+  readonly line: string;
+  readonly becomes: string;
+}
+
+export interface Mutant {
+  readonly name: string;
+  readonly edits: readonly Edit[];
+}
+
+const RAW_CLOCKS: Edit = {
+  file: 'protocol/lease-time.ts',
+  line: 'if (movedUs > JUMP_US || movedUs < -JUMP_US) {',
+  becomes: 'if (movedUs > Infinity) {',
+};
+
+const oneLine = (name: string, file: string, line: string, becomes: string): Mutant => ({
+  name,
+  edits: [{ file, line, becomes }],
+});
+
+export const MUTANTS: readonly Mutant[] = [
+  oneLine(
+    'renewing on receipt of a frame',
+    'guard/step.ts',
+    'const keys = applyFrame(core.options.hasher, table, frame);',
+    `const keys = applyFrame(core.options.hasher, table, frame);
+     if (keys.length > 0) extend(core, { sent: core.time.moment(), readAgeUs: 0 });`,
+  ),
+  oneLine(
+    'lease by timer',
+    'guard/step.ts',
+    'const sent = core.nonces.get(nonce);',
+    'const sent = core.nonces.has(nonce) ? core.time.moment() : undefined;',
+  ),
+  {
+    name: 'wall clock only',
+    edits: [
+      RAW_CLOCKS,
+      {
+        file: 'protocol/lease-time.ts',
+        line: 'return byMonotonic > byWall ? byMonotonic : byWall;',
+        becomes: 'return byMonotonic > Infinity ? 0 : byWall;',
+      },
+    ],
+  },
+  {
+    name: 'monotonic clock only',
+    edits: [
+      RAW_CLOCKS,
+      {
+        file: 'protocol/lease-time.ts',
+        line: 'return byMonotonic > byWall ? byMonotonic : byWall;',
+        becomes: 'return byWall > Infinity ? 0 : byMonotonic;',
+      },
+    ],
+  },
+  oneLine(
+    'both clocks, and no uptime',
+    'protocol/lease-time.ts',
+    'const passedUs = uptimeUs - this.#uptimeAtUs + UPTIME_GRAIN_US;',
+    'const passedUs = wallUs - this.#wallUs;',
+  ),
+  oneLine(
+    'grant without a fresh read',
+    'feed/core.ts',
+    'return [...wait(core, input), ...read(core)];',
+    `core.asked.set('', input);
+      core.read = { beganUs: nowUs, size: core.foldedSize };
+      return grant(core, nowUs);`,
+  ),
+  oneLine(
+    'grant from a stalled fold',
+    'feed/core.ts',
+    'if (last === undefined || foldedSize < last.size) return [];',
+    'if (last === undefined || foldedSize < 0n) return [];',
+  ),
+  oneLine(
+    'grant by a read that began before it was asked for',
+    'feed/core.ts',
+    'const granted = [...core.asked.values()].map(',
+    'const granted = [...core.asked.values(), ...core.waiting.values()].map(',
+  ),
+  oneLine(
+    'ignored gap',
+    'protocol/frame.ts',
+    "if (from > seq) throw new KeelsonError('gap', `a frame from ${from}, where the table is at ${seq}`);",
+    `if (from > seq) {
+    for (let at = 0; at < facts.length; at += FACT_BYTES) table.putFact(parseFact(facts, at)!);
+    return [facts];
+  }`,
+  ),
+  oneLine(
+    'ignored term',
+    'protocol/revocation-table.ts',
+    'if (part.term < this.#term) return undefined;',
+    'if (part.term < 0n) return undefined;',
+  ),
+  oneLine(
+    '`<` for `<=` in a cutoff',
+    'protocol/check.ts',
+    'if (cutoffKey === undefined && !(issuedAtUs! > table.cutoffUs(slot) + skewUs)) {',
+    'if (cutoffKey === undefined && !(issuedAtUs! >= table.cutoffUs(slot) + skewUs)) {',
+  ),
+  oneLine(
+    'snapshot trusted after a start',
+    'guard/step.ts',
+    "return [{ kind: 'replaced' }, ...moved(core, table)];",
+    `core.lease ??= { sent: core.time.moment(), readAgeUs: 0 };
+  return [{ kind: 'replaced' }, ...moved(core, table)];`,
+  ),
+  oneLine(
+    'ack before apply',
+    'guard/step.ts',
+    'const keys = applyFrame(core.options.hasher, table, frame);',
+    `core.proven = { seq: frame.head.seq, stateHash: frame.head.stateHash };
+  const keys = applyFrame(core.options.hasher, table, frame);`,
+  ),
+  oneLine(
+    'head accepted backwards',
+    'guard/step.ts',
+    "if (head.seq < core.seq) throw new KeelsonError('out_of_range', 'a snapshot of the past');",
+    '',
+  ),
+  oneLine(
+    'feed keys accepted backwards',
+    'guard/step.ts',
+    "if (keySet.version < core.keySetVersion) throw new KeelsonError('out_of_range', 'an older set of feed keys');",
+    '',
+  ),
+  oneLine(
+    'grant in force before its head is applied',
+    'guard/step.ts',
+    'if (table === undefined || head.seq > table.seq) {',
+    'if (table === undefined) {',
+  ),
+  oneLine(
+    'canary that an older table refuses, too',
+    'guard/step.ts',
+    'issuedAtUs: table.cutoffUs(slot) + core.skewUs',
+    'issuedAtUs: table.cutoffUs(slot)',
+  ),
+];
+
+/** Paths below the root and what stands there instead. @throws Error: a line is not there, or more than once. */
+export function applyMutant({ name, edits }: Mutant): Record<string, string> {
+  const files: Record<string, string> = {};
+  for (const { file, line, becomes } of edits) {
+    const path = fileURLToPath(new URL(`../../src/${file}`, import.meta.url));
+    const text = files[path] ?? readFileSync(path, 'utf8');
+    const count = text.split(line).length - 1;
+    if (count !== 1) throw new Error(`mutant "${name}": ${count} times in ${file}: ${line}`);
+    files[path] = text.replace(line, () => becomes);
+  }
+  return files;
+}
