@@ -7,7 +7,9 @@ module.exports = {
     'src/protocol/*.ts',
     'src/revocation/{step,decide,decision,expire,order-keys,cause,names,hex,world,state,body}.ts',
     'src/revocation/fold*.ts',
+    'src/guard/{core,step,check,mapping}.ts',
+    'src/feed/core.ts',
   ],
   /** What these may import beside each other. */
-  beneath: ['src/core/{bytes,error,hasher}.ts', 'src/events/{json,time}.ts'],
+  beneath: ['src/core/{bytes,error,hasher,signer}.ts', 'src/events/{json,time}.ts'],
 };

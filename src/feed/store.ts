@@ -13,6 +13,14 @@ export interface Loaded {
   readonly recent: Uint8Array;
 }
 
+interface FactColumns {
+  readonly key: Buffer;
+  readonly blocked: boolean;
+  readonly cutoff_us: bigint | null;
+  readonly staleness_us: bigint | null;
+  readonly [column: string]: unknown;
+}
+
 export class FeedStore {
   constructor(
     private readonly database: Database,
@@ -28,8 +36,8 @@ export class FeedStore {
       );
       const head = heads[0];
       if (head === undefined) return { table: new FactTable(this.hasher), recent: new Uint8Array(0) };
-      const { rows } = await tx.query<{ key: Buffer; blocked: boolean; cutoff_us: bigint | null }>(
-        'select key, blocked, cutoff_us from keelson.revocation_fact',
+      const { rows } = await tx.query<FactColumns>(
+        'select key, blocked, cutoff_us, staleness_us from keelson.revocation_fact',
       );
       const facts = rows.map(({ key, blocked, cutoff_us }): Fact => ({
         key,

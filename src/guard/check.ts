@@ -4,7 +4,8 @@ import { checkToken } from '../protocol/check.js';
 import type { FactTable } from '../protocol/fact-table.js';
 import { deriveKey } from '../protocol/keys.js';
 import { keysOfToken, type TokenFacts } from '../protocol/token-keys.js';
-import { DEFAULT_STALENESS_US, type GuardCore } from './core.js';
+import { DEFAULT_STALENESS_US } from '../protocol/staleness.js';
+import type { GuardCore } from './core.js';
 
 export type RefusalReason =
   | RevokedReason
@@ -71,7 +72,11 @@ export class KnownTool {
   #slot = -1;
   #stalenessUs = DEFAULT_STALENESS_US;
 
-  constructor({ options: { hasher, membership } }: GuardCore, tool: string) {
+  constructor(
+    private readonly core: GuardCore,
+    tool: string,
+  ) {
+    const { hasher, membership } = core.options;
     this.#key = deriveKey(hasher, membership.guardKey, 'tool', '', tool);
     this.#stalenessKey = deriveKey(hasher, membership.guardKey, 'staleness', '', tool);
   }
@@ -94,6 +99,7 @@ export class KnownTool {
     if (this.#seq === table.seq && this.#table === table) return;
     const slot = table.find(this.#stalenessKey);
     this.#stalenessUs = (slot < 0 ? undefined : table.stalenessUs(slot)) ?? DEFAULT_STALENESS_US;
+    this.core.renewFor(this.#stalenessUs);
     this.#slot = table.find(this.#key);
     this.#table = table;
     this.#seq = table.seq;

@@ -10,6 +10,7 @@ import type { FeedHead } from '../protocol/head.js';
 import type { FeedKeySet } from '../protocol/key-set.js';
 import { LeaseTime, type LeaseClock, type Moment } from '../protocol/lease-time.js';
 import type { Realm } from '../protocol/signed.js';
+import { DEFAULT_STALENESS_US } from '../protocol/staleness.js';
 
 /** What an instance got when it joined, and its own key. */
 export interface Membership {
@@ -50,8 +51,6 @@ export interface GuardOptions {
   readonly skewUs?: number;
 }
 
-/** Where nothing is committed for a tool. */
-export const DEFAULT_STALENESS_US = 60_000_000;
 const DEFAULT_SKEW_US = 60_000_000;
 
 /** Time that a grant gave. */
@@ -66,6 +65,9 @@ export interface WaitingGrant extends Lease {
   readonly head: FeedHead;
 }
 
+const RENEW_US = 5_000_000;
+const renewOf = (stalenessUs: number): number => Math.min(RENEW_US, stalenessUs / 3);
+
 export class GuardCore {
   readonly options: GuardOptions;
   readonly realm: Realm;
@@ -73,6 +75,8 @@ export class GuardCore {
   readonly canaryKey: Uint8Array;
   readonly maxStalenessUs: number;
   readonly skewUs: number;
+  /** A new nonce this often: three times while the shortest lease that is used runs. */
+  renewUs: number;
   keySet: FeedKeySet | undefined;
   keySetVersion: number;
   /** Undefined after a fork, until a snapshot comes: everything is refused. */
@@ -101,11 +105,17 @@ export class GuardCore {
     this.time = new LeaseTime(clock);
     this.canaryKey = deriveCanaryKey(hasher, membership.guardKey);
     this.maxStalenessUs = Math.min(options.maxStalenessUs ?? DEFAULT_STALENESS_US, DEFAULT_STALENESS_US);
+    this.renewUs = renewOf(this.maxStalenessUs);
     this.skewUs = options.skewUs ?? DEFAULT_SKEW_US;
     this.keySetVersion = floor?.keySetVersion ?? 0;
     this.seq = floor?.seq ?? 0;
     // From the first change on: where that is too far back, the feed asks to fetch a snapshot.
     this.table = new FactTable(hasher);
+  }
+
+  /** A tool is called for which the table may be so stale. */
+  renewFor(stalenessUs: number): void {
+    this.renewUs = Math.min(this.renewUs, renewOf(stalenessUs));
   }
 
   /** The feed keys, while they are in force. */

@@ -34,8 +34,6 @@ export type Effect =
   /** A message was of no use; nothing changed by it. */
   | { readonly kind: 'rejected'; readonly code: ErrorCode };
 
-/** A new nonce this often. */
-export const RENEW_US = 5_000_000;
 /** Nonces that are waited for, at most. */
 const MAX_NONCES = 8;
 /** Acks are put off by up to so much, so that not all come at once. */
@@ -63,7 +61,7 @@ function tick(core: GuardCore, random: Uint8Array): Effect[] {
   const { time, options, realm } = core;
   const { instance, signer, generation } = options.membership;
   const effects: Effect[] = [];
-  if (core.asked === undefined || time.sinceUs(core.asked) >= RENEW_US) {
+  if (core.asked === undefined || time.sinceUs(core.asked) >= core.renewUs) {
     const nonce = new Uint8Array(random);
     core.asked = time.moment();
     core.nonces.set(formatHex(nonce), core.asked);

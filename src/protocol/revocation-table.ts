@@ -1,6 +1,6 @@
 /**
- * The server's table: a fold over the `revocation.*` records of the lifecycle log, in the order of their index. It keeps the open orders
- * of every key and the facts that follow from them; the facts are what guards hold.
+ * The server's table: a fold over the `revocation.*` and `tool.*` records of the lifecycle log, in the order of their index. It keeps the
+ * open orders of every key and the facts that follow from them; the facts are what guards hold.
  *
  * A key is blocked while any order on it is open. Lifting an order leaves a cutoff, and cutoffs only rise. Repeating a change changes
  * nothing. Each part moves the canary besides.
@@ -96,6 +96,20 @@ export class RevocationTable implements FactSource {
     const bytes = new Uint8Array(facts.length * FACT_BYTES);
     facts.forEach((fact, i) => bytes.set(fact, i * FACT_BYTES));
     return { facts: bytes, seq: this.seq };
+  }
+
+  /**
+   * Says how stale a table may be where a tool is called. It is no part: the canary stays where it is.
+   * @param index of the entry that says so; one that is not behind the last is a redelivery and ignored.
+   * @param key of the type `staleness`
+   * @param stalenessUs undefined: as where nothing is said.
+   */
+  setStaleness(index: bigint, key: Uint8Array, stalenessUs: number | undefined): Applied | undefined {
+    if (index <= this.#index) return undefined;
+    this.#index = index;
+    const said = stalenessUs === undefined ? {} : { stalenessUs };
+    const fact = this.facts.putFact({ key, blocked: false, cutoffUs: undefined, ...said });
+    return { facts: fact?.slice() ?? new Uint8Array(0), seq: this.seq };
   }
 
   #applyChange(change: Change, facts: Uint8Array[]): void {

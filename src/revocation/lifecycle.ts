@@ -24,7 +24,7 @@ export interface LifecycleEvent {
 }
 
 /** Types that matter here, of the schemas that hold them. */
-const RELEVANT = /^(principal|revocation|agent|client|grant|delegation)\./;
+const RELEVANT = /^(principal|revocation|agent|client|tool|grant|delegation)\./;
 
 /**
  * The events of pages that begin at entry `from`, in order. What is not of interest, or can't be read, is left out: the ledger holds it

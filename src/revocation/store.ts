@@ -1,7 +1,7 @@
 /** The SQL of the projection: what a fold changed, written in its transaction. */
 import type { PoolClient } from 'pg';
 import { formatHex } from '../core/bytes.js';
-import { FACT_BYTES, parseFact, type Fact } from '../protocol/fact.js';
+import { FACT_BYTES, flagsOf, parseFact, type Fact } from '../protocol/fact.js';
 import { KEY_BYTES } from '../protocol/keys.js';
 import type { Cause } from './cause.js';
 import type { KeyChange, RevocationState } from './state.js';
@@ -95,7 +95,7 @@ async function writeFacts(tx: PoolClient, schema: string, { tableChanges }: Revo
     [changes.map(({ seq }) => seq), changes.map(({ index }) => index), changes.map(({ bytes }) => formatHex(bytes))],
   );
   const last = [...new Map(changes.map((change) => [formatHex(change.key), change]))];
-  const isGone = ([, { blocked, cutoffUs }]: [string, FactChange]): boolean => !blocked && cutoffUs === undefined;
+  const isGone = ([, fact]: [string, FactChange]): boolean => flagsOf(fact) === 0;
   const gone = last.filter(isGone).map(([key]) => key);
   const there = last.filter((one) => !isGone(one));
   if (gone.length > 0) {
@@ -105,14 +105,17 @@ async function writeFacts(tx: PoolClient, schema: string, { tableChanges }: Revo
     );
   }
   await tx.query(
-    `insert into ${schema}.revocation_fact (key, blocked, cutoff_us, seq)
-     select decode(key, 'hex'), blocked, cutoff_us, seq
-     from unnest($1::text[], $2::boolean[], $3::bigint[], $4::bigint[]) as given (key, blocked, cutoff_us, seq)
-     on conflict (key) do update set blocked = excluded.blocked, cutoff_us = excluded.cutoff_us, seq = excluded.seq`,
+    `insert into ${schema}.revocation_fact (key, blocked, cutoff_us, staleness_us, seq)
+     select decode(key, 'hex'), blocked, cutoff_us, staleness_us, seq
+     from unnest($1::text[], $2::boolean[], $3::bigint[], $4::bigint[], $5::bigint[])
+       as given (key, blocked, cutoff_us, staleness_us, seq)
+     on conflict (key) do update set blocked = excluded.blocked, cutoff_us = excluded.cutoff_us,
+       staleness_us = excluded.staleness_us, seq = excluded.seq`,
     [
       there.map(([key]) => key),
       there.map(([, { blocked }]) => blocked),
       there.map(([, { cutoffUs }]) => cutoffUs ?? null),
+      there.map(([, { stalenessUs }]) => stalenessUs ?? null),
       there.map(([, { seq }]) => seq),
     ],
   );

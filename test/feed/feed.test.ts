@@ -110,6 +110,19 @@ describe('a guard on the feed', () => {
   });
 });
 
+it('a tool of high risk is refused earlier than others, by what the ledger says of it', async () => {
+  const tool = { type: 'tool.registered', timestamp: new Date().toISOString(), tool: 'wipe', max_staleness_ms: 3_000 };
+  expect((await admin.post('/v1/events', tool, { prefer: 'wait=10' })).status).toBe(200);
+  const guard = await startGuard('careful');
+  const token = guard.tokenOf(factsOf('fred'));
+  await until(() => guard.check(token, 'wipe').allowed);
+  server.signal('SIGSTOP');
+  await until(() => !guard.check(token, 'wipe').allowed);
+  expect(guard.check(token, 'wipe')).toMatchObject({ reason: 'stale' });
+  expect(guard.check(token, 'read')).toEqual({ allowed: true });
+  server.signal('SIGCONT');
+});
+
 describe('the feed', () => {
   it('lets nobody in without a token that is good, and no more than it is for', async () => {
     const token = await enrol(1);
