@@ -1,6 +1,7 @@
 /** What folding changed since it was last saved. Nodes and edges are told by their numbers; times are microseconds since 1970. */
 import type { OnOwnerLeave } from './kinds.js';
 import type { Link } from './links.js';
+import type { VerdictRow } from './verdicts.js';
 
 /** What an entry says of a node's own state. */
 export interface NodeState {
@@ -56,6 +57,7 @@ export class Changes {
   readonly unlinked = new Map<Link, number>();
   readonly absent: { readonly principal: number; readonly issuer: string }[] = [];
   readonly history: HistoryRow[] = [];
+  readonly verdicts: VerdictRow[] = [];
 }
 
 /** Keeps the earliest time for a node. */

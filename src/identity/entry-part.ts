@@ -53,6 +53,10 @@ const KEPT: Kept = {
     absent_issuers: true,
     point: true,
     text: true,
+    registration: true,
+    index: true,
+    method: true,
+    code: true,
   },
 };
 

@@ -35,7 +35,7 @@ export function foldEntry(graph: Graph, part: EntryPart, at: EntryAt): void {
     case 'point':
       return foldPoint(graph, part, happened, at);
     case 'registration':
-      return foldCheck(graph, part, at);
+      return foldCheck(graph, part, happened, at);
   }
 }
 
@@ -328,7 +328,23 @@ function foldPoint(graph: Graph, part: EntryPart, happened: string, at: EntryAt)
 }
 
 /** `registration.verified`, `.failed`: part of the history of what was registered. */
-function foldCheck(graph: Graph, part: EntryPart, at: EntryAt): void {
+function foldCheck(graph: Graph, part: EntryPart, happened: string, at: EntryAt): void {
+  const { body } = part;
+  const { index: registration } = body;
   const mentions = new Mentions(graph, part, at);
-  for (const kind of ['agent', 'client', 'tool'] as const) mentions.note(mentions.node(kind, textAt(part.body, kind)));
+  for (const kind of ['agent', 'client', 'tool'] as const) {
+    const issuer = kind === 'client' ? (textAt(body, 'issuer') ?? '') : '';
+    const node = mentions.node(kind, textAt(body, kind), issuer);
+    mentions.note(node);
+    if (node < 0 || typeof registration !== 'bigint') continue;
+    graph.judge({
+      node,
+      ...at,
+      registration,
+      isVerified: happened === 'verified',
+      method: textAt(body, 'method'),
+      code: textAt(body, 'code'),
+      expiresUs: timeAt(body, 'expires_at'),
+    });
+  }
 }

@@ -11,6 +11,7 @@ import { Links, type Link } from './links.js';
 import { Nodes } from './nodes.js';
 import { Touched } from './touched.js';
 import { Uses } from './uses.js';
+import type { VerdictRow } from './verdicts.js';
 
 const NOBODY: Registration = { owner: -1, successor: -1, onOwnerLeave: undefined, riskLevel: undefined };
 
@@ -163,6 +164,10 @@ export class Graph {
 
   note(row: HistoryRow): void {
     this.#changes.history.push(row);
+  }
+
+  judge(row: VerdictRow): void {
+    this.#changes.verdicts.push(row);
   }
 
   /** What is registered with a person as its owner. */

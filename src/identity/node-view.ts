@@ -7,6 +7,7 @@ import type { EdgePage } from './edge-page.js';
 import type { PersonName } from './people.js';
 import type { EntryAbout } from './reader.js';
 import { STATES, type Standing } from './standing.js';
+import type { Verdict } from './verdicts.js';
 
 const Text = Type.Optional(Type.String());
 export const Person = Type.Object({ issuer: Type.String(), id: Type.String() });
@@ -27,6 +28,17 @@ export const EntryRef = Type.Object({
   appendedAt: Type.String(),
   type: Type.String(),
 });
+const Verification = Type.Object(
+  {
+    ...EntryRef.properties,
+    registration: Type.Integer({ description: 'Where in lifecycle the registration stands that was checked' }),
+    current: Type.Boolean({ description: 'Whether it was not registered anew since' }),
+    method: Text,
+    code: Type.Optional(Type.String({ description: 'Why it failed' })),
+    expiresAt: Text,
+  },
+  { description: 'What checking its newest registration came to' },
+);
 const UseRef = Type.Object({ log: Type.String(), index: Type.Integer(), appendedAt: Type.String() });
 export const Key = Type.Object({ type: Type.String(), key: Type.String({ description: '32 hex digits' }) });
 export const NodeSummary = Type.Object({
@@ -55,6 +67,7 @@ export const NodeView = Type.Object({
   first: Type.Optional(EntryRef),
   approved: Type.Optional(EntryRef),
   ended: Type.Optional(EntryRef),
+  verification: Type.Optional(Verification),
   firstUse: Type.Optional(UseRef),
   lastUse: Type.Optional(UseRef),
   keys: Type.Optional(Type.Array(Key, { description: 'Of a token: the keys that revoke it' })),
@@ -112,6 +125,18 @@ export const viewEntry = ({ log, index, atUs, type }: EntryAbout): Static<typeof
   appendedAt: formatTimestamp(atUs),
   type,
 });
+
+export const viewVerdict = (verdict: Verdict): Static<typeof Verification> => {
+  const { log, index, atUs, registration, isVerified, method, code, expiresUs, isCurrent } = verdict;
+  return {
+    ...viewEntry({ log, index, atUs, type: isVerified ? 'registration.verified' : 'registration.failed' }),
+    registration: Number(registration),
+    current: isCurrent,
+    ...(method === null ? {} : { method }),
+    ...(code === null ? {} : { code }),
+    ...(expiresUs === 0n ? {} : { expiresAt: formatTimestamp(expiresUs) }),
+  };
+};
 
 export const viewKeys = (keys: readonly TypedKey[]): Static<typeof Key>[] =>
   [...new Map(keys.map(({ type, key }) => [Buffer.from(key).toString('hex'), type]))].map(([key, type]) => ({

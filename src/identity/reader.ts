@@ -17,6 +17,7 @@ import {
   type NodeRow,
   type Standing,
 } from './standing.js';
+import { readVerdict, type Verdict } from './verdicts.js';
 
 export interface IdentityReaderOptions {
   readonly database: Database;
@@ -40,6 +41,7 @@ export interface NodeAnswer {
   readonly first: EntryAbout | undefined;
   readonly approved: EntryAbout | undefined;
   readonly ended: EntryAbout | undefined;
+  readonly verdict: Verdict | undefined;
   readonly owner: Standing | undefined;
   readonly successor: Standing | undefined;
   /** Of a token: what it names, as far as `NAMES_MAX` of it. */
@@ -90,6 +92,7 @@ export class IdentityReader {
           node,
           first: await about('true', 'asc'),
           approved: await about('h.phase = 2', 'desc'),
+          verdict: await readVerdict(tx, schema, key, atUs ?? END_OF_TIME),
           ended: node.state === 'ended' ? await about('h.phase = 3', 'desc') : undefined,
           owner: node.owner === null ? undefined : standings.get(node.owner),
           successor: node.successor === null ? undefined : standings.get(node.successor),

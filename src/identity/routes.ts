@@ -12,7 +12,17 @@ import type { Clock } from '../platform/clock.js';
 import type { TokenFacts, TypedKey } from '../protocol/token-keys.js';
 import { isEdgePlace, type EdgeDirection, type EdgePage, type EdgePlace } from './edge-page.js';
 import type { NodeFilter, TokenFilter } from './lists.js';
-import { AsOf, Edges, NodeSummary, NodeView, NodeViews, viewEntry, viewKeys, viewPositions } from './node-view.js';
+import {
+  AsOf,
+  Edges,
+  NodeSummary,
+  NodeView,
+  NodeViews,
+  viewEntry,
+  viewKeys,
+  viewPositions,
+  viewVerdict,
+} from './node-view.js';
 import type { People } from './people.js';
 import {
   EdgesQuery,
@@ -164,6 +174,7 @@ async function viewNode(
     ...(found.first === undefined ? {} : { first: viewEntry(found.first) }),
     ...(found.approved === undefined ? {} : { approved: viewEntry(found.approved) }),
     ...(found.ended === undefined ? {} : { ended: viewEntry(found.ended) }),
+    ...(found.verdict === undefined ? {} : { verification: viewVerdict(found.verdict) }),
     ...(await viewUses(options, node, atUs)),
     ...(atUs === undefined ? await viewRevocation(options, found, nowUs) : {}),
     above: viewEdges(above, 'above'),

@@ -3,6 +3,7 @@ import type { ClientBase } from 'pg';
 import type { Changes, NodeState } from './changes.js';
 import type { Graph } from './graph.js';
 import { ROLES } from './kinds.js';
+import { saveVerdicts } from './verdicts.js';
 
 /**
  * Writes changes.
@@ -25,6 +26,7 @@ export async function saveChanges(
   await saveUses(tx, schema, graph, changes);
   await saveLinks(tx, schema, graph, changes);
   await saveHistory(tx, schema, graph, changes);
+  await saveVerdicts(tx, schema, changes.verdicts, (node) => uuid(graph, node));
   return returned;
 }
 

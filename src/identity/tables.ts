@@ -7,10 +7,12 @@
  * - `edge`: what hangs on what, and for each role (kinds.ts) since when;
  * - `use`: who used what, and since when;
  * - `link`, `absent`: who is one human, from when until when;
- * - `history`: which entries are about a node, and how each says the node is from then on.
+ * - `history`: which entries are about a node, and how each says the node is from then on;
+ * - `verdict`: what checking a registration came to.
  */
 import type { ClientBase } from 'pg';
 import { ROLES } from './kinds.js';
+import { VERDICT_COLUMNS } from './verdicts.js';
 
 /** Where the live projection is; fsck's scratch schemas are used as they are. */
 export const identitySchema = (schema: string): string => (schema === 'keelson' ? 'keelson_identity' : quoted(schema));
@@ -21,7 +23,7 @@ function quoted(schema: string): string {
 }
 
 /** Every table, each with the columns that make it up: what a comparison looks at. */
-export const TABLES = ['node', 'token', 'edge', 'use', 'link', 'absent', 'history'] as const;
+export const TABLES = ['node', 'token', 'edge', 'use', 'link', 'absent', 'history', 'verdict'] as const;
 
 /** Makes the tables where they are missing. */
 export async function createTables(tx: ClientBase, schema: string): Promise<void> {
@@ -109,7 +111,8 @@ export async function createTables(tx: ClientBase, schema: string): Promise<void
       primary key (node, at_us, log, index)
     );
     create index on ${schema}.history (owner, node) where owner is not null;
-    create index on ${schema}.history (successor, node) where successor is not null`);
+    create index on ${schema}.history (successor, node) where successor is not null;
+    create table ${schema}.verdict (${VERDICT_COLUMNS})`);
 }
 
 export async function clearTables(tx: ClientBase, schema: string): Promise<void> {

@@ -44,6 +44,8 @@ const registered = {
 };
 const risk = { risk_level: maybe(fc.constantFrom('low', 'high')) };
 
+const checked = { registration: fc.constant('event'), index: fc.nat(20) };
+
 const lifecycle = fc.oneof(
   event('principal.linked', { ...link, absent_issuers: maybe(fc.array(issuer, { maxLength: 2 })) }),
   event('principal.unlinked', link),
@@ -58,6 +60,18 @@ const lifecycle = fc.oneof(
   }),
   event('agent.approved', { agent: among('agent'), ...registered, ...risk }),
   event('agent.attested', { agent: among('agent') }),
+  event('registration.verified', {
+    ...checked,
+    agent: among('agent'),
+    method: fc.constant('jwt_svid'),
+    expires_at: maybe(time),
+  }),
+  event('registration.failed', {
+    ...checked,
+    client: among('client'),
+    issuer: maybe(issuer),
+    code: fc.constant('expired'),
+  }),
   event('agent.retired', { agent: among('agent') }),
   event('client.registered', {
     client: among('client'),

@@ -83,3 +83,29 @@ it('an agent without evidence, where it is required', async () => {
   const { verdict } = await register({ type: 'agent.registered', agent: 'nobody' });
   expect(verdict).toMatchObject({ type: 'registration.failed', agent: 'nobody', code: 'no_evidence' });
 });
+
+it('an agent in the identity graph: what its newest verdict is, then and now', async () => {
+  const agent = domain.id('agent/seen');
+  const view = async (at?: string): Promise<Json> => {
+    const query = at === undefined ? '' : `?at=${at}`;
+    return (await admin.get<Json>(`/v1/identity/agent/${encodeURIComponent(agent)}${query}`)).body;
+  };
+  const until = async (code: string | undefined): Promise<Json> => {
+    for (const end = Date.now() + 20_000; ;) {
+      const { verification } = (await view()) as { verification?: Json };
+      if (verification !== undefined && verification.code === code) return verification;
+      if (Date.now() > end) throw new Error(`never ${code}: ${JSON.stringify(verification)}`);
+      await sleep(20);
+    }
+  };
+  await register({ type: 'agent.registered', agent });
+  const failed = await until('no_evidence');
+  expect(failed).toMatchObject({ type: 'registration.failed', current: true });
+  const { x5c } = await domain.leaf('agent/seen');
+  const { verdict } = await register({ type: 'agent.attested', agent, agent_identity: { x509_svid: [x5c] } });
+  expect(verdict.type).toBe('registration.verified');
+  const verified = await until(undefined);
+  expect(verified).toMatchObject({ type: 'registration.verified', method: 'x509_svid', current: true });
+  expect(verified.registration).toBe(verdict.index);
+  expect((await view(failed.appendedAt as string)).verification).toEqual(failed);
+});
