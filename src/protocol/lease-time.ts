@@ -64,8 +64,13 @@ export class LeaseTime {
     this.#wallUs = wallUs;
   }
 
-  /** As read last. */
+  /**
+   * As read last. Uptime is held together with it, so that whatever comes later is counted from here: clocks of one machine need not go
+   * at one rate, and over days one may be ahead of another by more than a suspension is long.
+   */
   moment(): Moment {
+    this.#uptimeAtUs = this.#clock.uptimeUs();
+    this.#monotonicAtUs = this.#monotonicUs;
     return { monotonicUs: this.#monotonicUs, wallUs: this.#wallUs };
   }
 
@@ -76,7 +81,7 @@ export class LeaseTime {
     return byMonotonic > byWall ? byMonotonic : byWall;
   }
 
-  /** Lets both clocks go on by what uptime says, since it was asked last. */
+  /** Lets both clocks go on by what uptime says, since they were held together. */
   #jump(monotonicUs: number, wallUs: number): void {
     const uptimeUs = this.#clock.uptimeUs();
     const passedUs = uptimeUs - this.#uptimeAtUs + UPTIME_GRAIN_US;
