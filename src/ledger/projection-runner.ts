@@ -8,7 +8,7 @@ import { Hints, readFoldBatch } from './fold-batch.js';
 import type { Fold, FoldBatch, Positions, Projection } from './projection.js';
 import type { LedgerReader } from './reader.js';
 import type { LedgerWatch } from './watch.js';
-import type { Log } from './log.js';
+import { parseLogPath, type Log } from './log.js';
 
 /** How many entries are read from the ledger for one fold. */
 const READ_ENTRIES = 4096n;
@@ -57,7 +57,9 @@ export class ProjectionRunner {
 
   /** Begins to fold, until `close`. */
   start(): void {
-    this.#unsubscribe ??= this.#options.watch.onCommitted((batch) => this.#hints.add(batch));
+    this.#unsubscribe ??= this.#options.watch.onCommitted((batch) => {
+      if (this.#folds(batch.log.path)) this.#hints.add(batch);
+    });
     this.#running ??= this.#run();
   }
 
@@ -177,17 +179,29 @@ export class ProjectionRunner {
     await pause(SEEN_EVERY_MS, this.#stopping.signal);
   }
 
-  /** Folds what each log has beyond its position, one batch each. False where there was nothing. */
+  /**
+   * Folds what each log has beyond its position, one batch each; lifecycle, for which somebody may be waiting, before each other one.
+   * False where there was nothing.
+   */
   async #foldOnce(fold: Fold): Promise<boolean> {
     let folded = false;
-    for (const { log, size } of await this.#heads()) {
+    const heads = await this.#heads();
+    const [lifecycle] = heads.filter(isLifecycle);
+    for (const { log, size } of [...heads.filter(isLifecycle), ...heads.filter((head) => !isLifecycle(head))]) {
       const from = this.#positions.get(log.path) ?? 0n;
       const batch = this.#hints.take(log, from) ?? (size > from ? await this.#read(log, from, size) : undefined);
       if (!batch) continue;
       await this.#fold(fold, batch);
       folded = true;
+      const more = lifecycle && this.#hints.take(lifecycle.log, this.#positions.get(lifecycle.log.path) ?? 0n);
+      if (more) await this.#fold(fold, more);
     }
     return folded;
+  }
+
+  #folds(path: string): boolean {
+    const { topics } = this.#options.projection;
+    return topics === undefined || topics.includes(parseLogPath(path).topic);
   }
 
   async #fold(fold: Fold, batch: FoldBatch): Promise<void> {
@@ -213,7 +227,8 @@ export class ProjectionRunner {
     const { rows } = await database.query<{ path: string; size: bigint }>(
       'select l.path, h.size from keelson.head h join keelson.log l on l.id = h.log order by l.id',
     );
-    return Promise.all(rows.map(async ({ path, size }) => ({ log: await reader.log(path), size })));
+    const ours = rows.filter(({ path }) => this.#folds(path));
+    return Promise.all(ours.map(async ({ path, size }) => ({ log: await reader.log(path), size })));
   }
 
   async #read(log: Log, from: bigint, size: bigint): Promise<FoldBatch> {
@@ -223,6 +238,8 @@ export class ProjectionRunner {
     return readFoldBatch(this.#options.database.pool, log, from, to);
   }
 }
+
+const isLifecycle = ({ log }: Head): boolean => log.at.topic === 'lifecycle';
 
 /**
  * Empties a projection and forgets its positions, in one transaction: a runner, here or elsewhere, folds it anew from the

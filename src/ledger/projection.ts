@@ -1,4 +1,5 @@
 import type { PoolClient } from 'pg';
+import type { Topic } from '../eventlog/port.js';
 import type { Log } from './log.js';
 import type { Page } from './page.js';
 
@@ -17,7 +18,8 @@ export type Positions = ReadonlyMap<string, bigint>;
  * A fold over committed entries that can be dropped and rebuilt from the ledger alone.
  *
  * Contract
- * - **Order.** Within a log, batches come in order and without gaps. How logs interleave must not matter to the state.
+ * - **Order.** Within a log, batches come in order and without gaps. How logs interleave must not matter to the state: lifecycle goes
+ *   first, however far others are behind.
  * - **One transaction.** The runner stores the position in the transaction it hands to `fold`; both commit or neither.
  *   A crash, or a commit of unknown outcome, drops the `Fold`; the next one is opened on what the database then holds.
  * - **Cuts.** Batches may be cut anywhere, and differently after a rebuild: the state may not depend on where.
@@ -26,6 +28,8 @@ export type Positions = ReadonlyMap<string, bigint>;
 export interface Projection {
   /** Its name in `projection_position` and on the command line: lower case. */
   readonly name: string;
+  /** The topics it folds; absent: all. It has no position in other logs, and costs nothing while they grow. */
+  readonly topics?: readonly Topic[];
   /**
    * Begins or goes on with folding into the tables of `schema` (`keelson`, or a scratch schema while fsck refolds).
    * `tx` reads what was folded so far; in-memory state is loaded here.

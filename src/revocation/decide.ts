@@ -32,7 +32,7 @@ export function decide(office: Office, cause: Cause, world: World): Decided {
 /** Orders what a cause is to hold and does not yet, and lifts what it holds wrongly. */
 function orderKeys(office: Office, cause: Cause, world: World): Decided {
   const { state, nowUs } = office;
-  const isComplete = world.lifecycleSize > Math.max(cause.index, state.touched.get(cause.order) ?? 0);
+  const isComplete = world.lifecycleSize >= state.sizeFor(cause);
   const isFirst = cause.state !== 'ordered';
   if (isFirst && cause.kind === 'mover' && hasEarlier(state, cause, world)) return LATER;
   const held = state.keys.get(cause.order) ?? new Map<string, OrderKey>();
@@ -150,7 +150,7 @@ const hasEarlier = (state: RevocationState, { producer, index }: Cause, { human 
 /** Lifts what this source itself ordered about somebody who is back; never a compromise, never another source's. */
 function giveBack(office: Office, cause: Cause, world: World): Decided {
   const { state } = office;
-  if (world.lifecycleSize <= cause.index || hasEarlier(state, cause, world)) return LATER;
+  if (world.lifecycleSize < state.sizeFor(cause) || hasEarlier(state, cause, world)) return LATER;
   const orders = state
     .about(world.human.subjects)
     .filter(

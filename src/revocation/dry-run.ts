@@ -38,7 +38,7 @@ export async function dryRun(
 ): Promise<Blast> {
   await follower.catchUp();
   const { state } = follower;
-  const cause = makeDraft(producer, asked);
+  const cause = makeDraft(producer, asked, Number(follower.size) - 1);
   const world = (await survey.ask(follower, [cause])).get(cause.order)!;
   const wanted = wantedKeys(state.material, cause, world, (subject) => state.hasLeft([subject]));
   return {
@@ -58,13 +58,13 @@ function originsOf({ target, principal }: Cause, { human }: World): Origin[] {
 }
 
 /** The cause that would be, as far as its keys depend on it. */
-const makeDraft = (producer: string, asked: Asked): Cause => ({
+const makeDraft = (producer: string, asked: Asked, index: number): Cause => ({
   ...asked,
   order: '',
   id: '',
   type: 'revocation.requested',
   producer,
-  index: 0,
+  index,
   committedUs: 0,
   kind: 'request',
   groupsAdded: [],

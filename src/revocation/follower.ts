@@ -1,6 +1,6 @@
 /** Lifecycle folded in memory, as far as it is committed: what the processor decides on, warm in every process. */
 import type { SchemaRegistry } from '../events/index.js';
-import { readFoldBatch } from '../ledger/fold-batch.js';
+import { Hints, readFoldBatch } from '../ledger/fold-batch.js';
 import type { Log } from '../ledger/log.js';
 import { learnSchemas } from '../ledger/schemas.js';
 import type { LedgerWatch } from '../ledger/watch.js';
@@ -18,6 +18,7 @@ export class Follower {
   #log: Log | undefined;
   #schemas: SchemaRegistry | undefined;
   #behind = true;
+  readonly #hints = new Hints();
   #wake: (() => void) | undefined;
   readonly #unsubscribe: () => void;
 
@@ -27,8 +28,9 @@ export class Follower {
     material: KeyMaterial,
   ) {
     this.state = new RevocationState(material);
-    this.#unsubscribe = watch.onCommitted(({ log }) => {
-      if (log.path !== LIFECYCLE) return;
+    this.#unsubscribe = watch.onCommitted((batch) => {
+      if (batch.log.path !== LIFECYCLE) return;
+      this.#hints.add(batch);
       this.#behind = true;
       this.#wake?.();
     });
@@ -43,12 +45,17 @@ export class Follower {
     this.#unsubscribe();
   }
 
-  /** Folds everything that is committed by now. @throws KeelsonError `database_unavailable`, `tampered` */
-  async catchUp(): Promise<void> {
+  /**
+   * Folds everything that is committed by now, as far as this process can know without asking: where it was told of batches that continue
+   * what is folded, those; else, or where that is less than `atLeast` entries, the ledger is read.
+   * @throws KeelsonError `database_unavailable`, `tampered`
+   */
+  async catchUp(atLeast = 0n): Promise<void> {
     this.#behind = false;
     const log = (this.#log ??= await findLifecycle(this.database.pool));
     if (log === undefined) return;
     const schemas = (this.#schemas ??= await this.database.transaction(learnSchemas));
+    if (this.#takeHints(log, schemas) && this.#size >= atLeast) return;
     const { rows } = await this.database.query<{ size: bigint }>('select size from keelson.head where log = $1', [
       log.id,
     ]);
@@ -60,6 +67,22 @@ export class Follower {
       this.#size = to;
     }
     this.state.forgetChanges();
+  }
+
+  /** False where there was nothing that goes on from here. */
+  #takeHints(log: Log, schemas: SchemaRegistry): boolean {
+    let folded = false;
+    for (
+      let batch = this.#hints.take(log, this.#size);
+      batch !== undefined;
+      batch = this.#hints.take(log, this.#size)
+    ) {
+      for (const event of readLifecycle(batch.from, batch.pages, schemas)) foldEvent(this.state, event);
+      this.#size = batch.to;
+      folded = true;
+    }
+    if (folded) this.state.forgetChanges();
+    return folded;
   }
 
   /** Resolves when this process commits to lifecycle, or did since the last `catchUp`; after `timeoutMs`; or when `signal` aborts. */

@@ -185,7 +185,9 @@ export class Processor {
       );
       await pause(FAILED_MS, this.#stopping.signal);
     }
-    await follower.catchUp();
+    await follower.catchUp(
+      settled.reduce((size, one) => (one !== undefined && one.index >= size ? one.index + 1n : size), 0n),
+    );
   }
 
   /** What the graph learned of those who left since it was asked last. */

@@ -33,6 +33,7 @@ class RevocationFold implements Fold {
 export function revocationProjection(material: KeyMaterial): Projection {
   return {
     name: NAME,
+    topics: ['lifecycle'],
     async open(tx, schema) {
       const state = new RevocationState(material);
       const schemas = await learnSchemas(tx);

@@ -74,6 +74,8 @@ export class RevocationState {
   holder: string | undefined;
   /** Of the event that was folded last. */
   index = -1;
+  /** Of the last event that may say something of the graph: not who left, moved or came back. */
+  graphIndex = -1;
 
   constructor(readonly material: KeyMaterial) {
     this.table = new RevocationTable(material.hasher, deriveCanaryKey(material.hasher, material.guardKey));
@@ -183,6 +185,14 @@ export class RevocationState {
         this.touched.set(cause.order, cause.index);
       }
     }
+  }
+
+  /**
+   * How many lifecycle entries the graph has to know, so that its answer about a cause is the whole one. What came before the cause, and
+   * says nothing of the graph, is not waited for: a leaver need not wait until they themselves are in it.
+   */
+  sizeFor({ index, order }: Pick<Cause, 'index' | 'order'>): number {
+    return Math.max(Math.min(index, this.graphIndex), this.touched.get(order) ?? -1) + 1;
   }
 
   /** Forgets what it would tell who keeps the state. */

@@ -20,7 +20,7 @@ export interface SurveyOptions {
 }
 
 /** How long an order waits for the graph; what it does not know by then, it adds later. */
-const BEHIND_MS = 250;
+const BEHIND_MS = 100;
 
 interface Draft extends Belongings {
   readonly human: Human;
@@ -37,20 +37,20 @@ export class Survey {
     return this.options.identity.isHere;
   }
 
-  /** The worlds of these causes, by order, as they are when everything folded so far is in the graph, or a little earlier. */
-  async ask({ state, size }: Pick<Follower, 'state' | 'size'>, causes: readonly Cause[]): Promise<Map<string, World>> {
+  /** The worlds of these causes, by order, as they are when everything that bears on them is in the graph, or a little earlier. */
+  async ask({ state }: Pick<Follower, 'state'>, causes: readonly Cause[]): Promise<Map<string, World>> {
     const worlds = new Map<string, World>();
     for (const cause of causes) if (!needsSurvey(cause)) worlds.set(cause.order, EMPTY_WORLD);
     const asked = causes.filter(needsSurvey);
     if (asked.length === 0) return worlds;
-    const lifecycleSize = await this.#waitFor(size);
+    const lifecycleSize = await this.#waitFor(Math.max(...asked.map((cause) => state.sizeFor(cause))));
     const hasLeft = (subject: string): boolean => state.hasLeft([subject]);
     const drafts = await Promise.all(asked.map((cause) => this.#draft(cause, hasLeft)));
     const persons = await this.#identify(asked, drafts);
     for (const [i, cause] of asked.entries()) {
       const { isKnown, ...draft } = drafts[i]!;
       const policy = await this.options.policyOf(cause.producer);
-      worlds.set(cause.order, { ...draft, persons, policy, lifecycleSize: isKnown ? lifecycleSize : 0 });
+      worlds.set(cause.order, { ...draft, persons, policy, lifecycleSize: isKnown ? lifecycleSize : -1 });
     }
     return worlds;
   }
@@ -63,14 +63,14 @@ export class Survey {
     return changed;
   }
 
-  async #waitFor(size: bigint): Promise<number> {
+  async #waitFor(size: number): Promise<number> {
     const { identity, logger } = this.options;
     try {
-      await identity.waitForLifecycle(size, BEHIND_MS);
+      await identity.waitForLifecycle(BigInt(size), BEHIND_MS);
       return Number((await identity.positions()).get(LIFECYCLE) ?? 0n);
     } catch (error) {
       logger.warn({ err: error }, 'revocation: the identity graph does not answer');
-      return 0;
+      return -1;
     }
   }
 

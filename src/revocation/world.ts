@@ -24,7 +24,7 @@ export interface Belongings {
 }
 
 export interface World extends Belongings {
-  /** Lifecycle entries that the graph had folded before it was asked. */
+  /** Lifecycle entries that the graph had folded before it was asked; −1 where it did not answer. */
   readonly lifecycleSize: number;
   readonly human: Human;
   /** Who is behind the pseudonyms of the human, of tokens and of the order so far; erased ones are missing. */

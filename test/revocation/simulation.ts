@@ -181,7 +181,7 @@ export class Simulation {
     const looked = this.step({ kind: 'look' });
     if (looked.survey.length === 0) return [...looked.publish];
     const causes = looked.survey.map((order) => this.state.causes.get(order)!);
-    const worlds = await this.survey().ask({ state: this.state, size: BigInt(this.entries.length) }, causes);
+    const worlds = await this.survey().ask({ state: this.state }, causes);
     return [...looked.publish, ...this.step({ kind: 'surveyed', worlds }).publish];
   }
 

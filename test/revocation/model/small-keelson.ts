@@ -100,7 +100,7 @@ export class SmallKeelson {
     const looked = step(office, { kind: 'look' }, SETTINGS);
     const state = this.#state;
     const causes = looked.survey.map((order) => state.causes.get(order)!);
-    const worlds = await this.#survey.ask({ state, size: BigInt(this.#lifecycle.length) }, causes);
+    const worlds = await this.#survey.ask({ state }, causes);
     const decided = causes.length === 0 ? [] : step(office, { kind: 'surveyed', worlds }, SETTINGS).publish;
     return [...decided, ...looked.publish];
   }

@@ -70,8 +70,8 @@ function gateFollower(real: Follower): ProcessorOptions['follower'] {
     get size() {
       return real.size;
     },
-    async catchUp() {
-      await real.catchUp();
+    async catchUp(atLeast) {
+      await real.catchUp(atLeast);
       if (hasPending()) await gates.pass('cause folded');
       if (publishing === 'done') {
         publishing = 'nothing';
