@@ -7,6 +7,7 @@ import type { Configuration } from './configuration.js';
 import { findingOf, formatFinding } from './finding.js';
 import { verifyJwtSvid } from './jwt-svid.js';
 import { carriesManifest, verifyManifest } from './manifest.js';
+import { expectedIds } from './spiffe-id.js';
 
 export interface EvidenceOptions {
   readonly configuration: { readonly current: Configuration };
@@ -36,11 +37,11 @@ export class Evidence implements EvidencePort {
     const proof = event.agent_identity;
     const token = isObject(proof) ? proof.jwt_svid : undefined;
     if (bundles.size === 0 || typeof token !== 'string') return undefined;
-    const spiffeId = textOf((proof as JsonObject).spiffe_id) ?? textOf(event.agent) ?? '';
+    const spiffeIds = expectedIds(textOf(event.agent), textOf((proof as JsonObject).spiffe_id));
     const nowMs = Number(clock.nowUs() / 1000n);
     return findingOf(
       'jwt_svid',
-      (known) => verifyJwtSvid(token, { bundles, audiences, spiffeId, nowMs }, known),
+      (known) => verifyJwtSvid(token, { bundles, audiences, spiffeIds, nowMs }, known),
       this.#onBug,
     );
   }

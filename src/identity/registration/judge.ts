@@ -6,6 +6,7 @@ import type { Clients } from './clients.js';
 import type { Configuration } from './configuration.js';
 import { Busy, findingOf, formatFinding, Unavailable, type FailureCode, type Finding, type Method } from './finding.js';
 import { methodOf, verifyManifest } from './manifest.js';
+import { expectedIds } from './spiffe-id.js';
 import { verifyX509Svid } from './x509-svid.js';
 
 /** Events that are judged. Later evidence for what is registered comes as `attested`. */
@@ -86,13 +87,13 @@ async function judgeAgent(
   }
   const chain = proof?.x509_svid;
   if (Array.isArray(chain) && configured) {
-    const spiffeId = textOf(proof?.spiffe_id) ?? textOf(body.agent) ?? '';
+    const spiffeIds = expectedIds(textOf(body.agent), textOf(proof?.spiffe_id));
     const atMs = Number(appendedUs / 1000n);
     const { bundles } = configuration;
     findings.push(
       await findingOf(
         'x509_svid',
-        (known) => verifyX509Svid(chain as string[], { bundles, spiffeId, atMs }, known),
+        (known) => verifyX509Svid(chain as string[], { bundles, spiffeIds, atMs }, known),
         onBug,
       ),
     );

@@ -3,7 +3,7 @@ import type { KeyObject } from 'node:crypto';
 import { decodeJwt, decodeProtectedHeader, errors, jwtVerify, type JWTPayload } from 'jose';
 import type { Bundle } from './bundle.js';
 import { Failure, type Known } from './finding.js';
-import { parseSpiffeId } from './spiffe-id.js';
+import { parseSpiffeId, requireSubject } from './spiffe-id.js';
 
 /** §2.1. */
 const RSA = ['RS256', 'RS384', 'RS512', 'PS256', 'PS384', 'PS512'];
@@ -18,8 +18,8 @@ const LEEWAY_S = 10;
 export interface JwtSvidOptions {
   readonly bundles: ReadonlyMap<string, Bundle>;
   readonly audiences: readonly string[];
-  /** Whose it must be. */
-  readonly spiffeId: string;
+  /** Whose it must be (`expectedIds`). */
+  readonly spiffeIds: readonly string[];
   /** Milliseconds since 1970. */
   readonly nowMs: number;
 }
@@ -30,7 +30,7 @@ export interface JwtSvidOptions {
  */
 export async function verifyJwtSvid(
   token: string,
-  { bundles, audiences, spiffeId, nowMs }: JwtSvidOptions,
+  { bundles, audiences, spiffeIds, nowMs }: JwtSvidOptions,
   known: Known,
 ): Promise<void> {
   if (token.length > TOKEN_MAX) throw new Failure('too_large', `more than ${TOKEN_MAX} characters`);
@@ -44,7 +44,8 @@ export async function verifyJwtSvid(
   known.keyId = kid;
   const payload = await verify();
   known.expiresUs = BigInt(Math.floor(payload.exp! * 1000)) * 1000n;
-  if (subject !== spiffeId) throw new Failure('wrong_subject', `it names ${subject}`);
+  requireSubject(subject, spiffeIds);
+  known.detail = subject;
 
   async function verify(): Promise<JWTPayload> {
     try {

@@ -25,3 +25,19 @@ export function parseSpiffeId(id: string): string {
   }
   return trustDomain;
 }
+
+/**
+ * What the SPIFFE ID of an agent's evidence must be, all of these: the one that is claimed, and the agent itself where it is called by one.
+ * So nobody shows their own SVID for an agent that has another's name.
+ */
+export function expectedIds(agent: string | undefined, claimed: string | undefined): readonly string[] {
+  const ids = claimed === undefined ? [] : [claimed];
+  if (agent !== undefined && (claimed === undefined || agent.startsWith(SCHEME))) ids.push(agent);
+  return ids;
+}
+
+/** @throws Failure `wrong_subject` */
+export function requireSubject(subject: string, expected: readonly string[]): void {
+  if (expected.length > 0 && expected.every((id) => id === subject)) return;
+  throw new Failure('wrong_subject', `it names ${subject}`);
+}

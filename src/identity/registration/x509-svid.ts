@@ -7,7 +7,7 @@ import type { GeneralName } from 'pkijs';
 import { BasicConstraints, Certificate, CertificateChainValidationEngine, ExtKeyUsage, type Extension } from 'pkijs';
 import type { Bundle } from './bundle.js';
 import { Failure, type Known } from './finding.js';
-import { parseSpiffeId } from './spiffe-id.js';
+import { parseSpiffeId, requireSubject } from './spiffe-id.js';
 
 const CERTIFICATES_MAX = 8;
 const BYTES_MAX = 48 * 1024;
@@ -48,8 +48,8 @@ const GENERAL_NAME_URI = 6;
 
 export interface X509SvidOptions {
   readonly bundles: ReadonlyMap<string, Bundle>;
-  /** Whose it must be. */
-  readonly spiffeId: string;
+  /** Whose it must be (`expectedIds`). */
+  readonly spiffeIds: readonly string[];
   /** When it had to hold, milliseconds since 1970. */
   readonly atMs: number;
 }
@@ -61,7 +61,7 @@ export interface X509SvidOptions {
  */
 export async function verifyX509Svid(
   chain: readonly string[],
-  { bundles, spiffeId, atMs }: X509SvidOptions,
+  { bundles, spiffeIds, atMs }: X509SvidOptions,
   known: Known,
 ): Promise<void> {
   const certificates = parseChain(chain);
@@ -76,7 +76,8 @@ export async function verifyX509Svid(
   for (const signing of certificates.slice(1)) requireSigning(signing, trustDomain);
   for (const certificate of certificates) requireValid(certificate, atMs);
   await requirePath(certificates, bundle.authorities, atMs);
-  if (subject !== spiffeId) throw new Failure('wrong_subject', `it names ${subject}`);
+  requireSubject(subject, spiffeIds);
+  known.detail = subject;
 }
 
 function parseChain(chain: readonly string[]): Certificate[] {

@@ -28,7 +28,12 @@ const check = (
 ): Promise<Finding> =>
   findingOf(
     'jwt_svid',
-    (known) => verifyJwtSvid(token, { bundles: trusted, audiences: [AUDIENCE], spiffeId, nowMs: Date.now() }, known),
+    (known) =>
+      verifyJwtSvid(
+        token,
+        { bundles: trusted, audiences: [AUDIENCE], spiffeIds: [spiffeId], nowMs: Date.now() },
+        known,
+      ),
     (bug) => {
       throw bug;
     },
@@ -41,6 +46,7 @@ it('holds', async () => {
   const exp = now() + 60;
   expect(await check(await domain.jwt('bot', AUDIENCE, { exp }))).toEqual({
     method: 'jwt_svid',
+    detail: 'spiffe://example.org/bot',
     trustDomain: 'example.org',
     keyId: 'k1',
     expiresUs: BigInt(exp) * 1_000_000n,

@@ -31,7 +31,7 @@ const check = (
 ): Promise<Finding> =>
   findingOf(
     'x509_svid',
-    (known) => verifyX509Svid(chain, { bundles: trusted, spiffeId, atMs }, known),
+    (known) => verifyX509Svid(chain, { bundles: trusted, spiffeIds: [spiffeId], atMs }, known),
     (bug) => {
       throw bug;
     },
@@ -44,6 +44,7 @@ describe('holds', () => {
     const { x5c, certificate } = await leaf();
     expect(await check([x5c])).toEqual({
       method: 'x509_svid',
+      detail: 'spiffe://example.org/bot',
       trustDomain: 'example.org',
       certificateFingerprint: hash('sha256', Buffer.from(x5c, 'base64'), 'hex'),
       expiresUs: BigInt(certificate.notAfter.value.getTime()) * 1000n,
