@@ -46,7 +46,8 @@ function orderKeys(office: Office, cause: Cause, world: World): Decided {
   const incomplete = [...wanted.incomplete, ...compareWorld(cause.world, keys.size)];
   const entries: KeyEntry[] = [];
   if (isFirst && cause.kind === 'mover') entries.push(...regained(office, cause, world));
-  const missing = [...keys].filter(([key]) => !held.has(key)).sort(([, a], [, b]) => compareKeys(a, b));
+  const isDead = (key: string): boolean => !isFirst && state.deadTokens.has(key);
+  const missing = [...keys].filter(([key]) => !held.has(key) && !isDead(key)).sort(([, a], [, b]) => compareKeys(a, b));
   for (const [key, { type, change }] of missing) {
     if (change === 'block') entries.push({ key, change, order: cause.order, type });
     else entries.push({ key, change, atUs: cutoffTime(cause, nowUs), type });

@@ -163,7 +163,9 @@ function forget(state: RevocationState, keys: Uint8Array): void {
   const gone = new Set(splitKeys(keys));
   for (const [order, held] of state.keys) {
     for (const key of held.size < gone.size ? [...held.keys()] : gone) {
+      const type = held.get(key)?.type;
       if (!gone.has(key) || !held.delete(key)) continue;
+      if (type === 'token') state.deadTokens.add(key);
       state.keyChanges.push({ order, key });
     }
     if (held.size === 0) state.keys.delete(order);

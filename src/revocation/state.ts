@@ -67,6 +67,8 @@ export class RevocationState {
   readonly newOwners = new Map<string, string>();
   /** Who was registered as such, and is not approved yet. */
   readonly candidates = new Map<string, string>();
+  /** Keys of single tokens that were forgotten, in hex: no such token lives, so no order in force takes them up again. */
+  readonly deadTokens = new Set<string>();
   /** How many records forgot keys. */
   expiries = 0;
   /** When somebody looked for what can be forgotten. */

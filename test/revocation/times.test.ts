@@ -225,4 +225,24 @@ describe('forgetting', () => {
     expect(sim.isRevoked({ subject: 'anna' })).toBe(true);
     expect(sim.refold().table.head()).toEqual(sim.state.table.head());
   });
+
+  it('a single token of which nobody knows how long it lives is forgotten once, and not ordered again', async () => {
+    const sim = new Simulation();
+    const anna = sim.person('anna');
+    const unnamed = { issuer: IDP, digest: null, subjects: [], agents: [], clientId: null, sessionId: null };
+    const token = { ...unnamed, jti: 't', grants: [], delegations: [], issuedAtUs: null, expiresAtUs: null };
+    sim.graph.below.set(anna, { tokens: [token] });
+    sim.say('hr', { type: 'principal.offboarded', principal: anna });
+    await sim.settle();
+    expect(sim.isRevoked({ jti: 't' })).toBe(true);
+    sim.pass(31 * 86_400);
+    expect(typesOf(await sim.settle())).toEqual(['expired']);
+    sim.state = sim.refold();
+    sim.takeTerm();
+    expect(typesOf(await sim.settle())).toEqual([]);
+    // Whoever names it gets it all the same.
+    sim.say('admin', { type: 'revocation.requested', target: { type: 'token', value: 't', issuer: IDP } });
+    expect(typesOf(await sim.settle())).toEqual(['ordered']);
+    expect(sim.isRevoked({ jti: 't' })).toBe(true);
+  });
 });
