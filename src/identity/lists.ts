@@ -104,7 +104,7 @@ export async function listNodes(
 
 function nodeConditions(values: Values, schema: string, filter: NodeFilter, nowUs: bigint): string[] {
   const { issuer, state, riskLevel, environment, registeredFromUs, registeredToUs } = filter;
-  const over = `(n.expires_us <> 0 and n.expires_us <= ${values.add(nowUs)})`;
+  const over = (): string => `(n.expires_us <> 0 and n.expires_us <= ${values.add(nowUs)})`;
   const where: string[] = [];
   if (issuer !== undefined) where.push(`n.issuer = ${values.add(issuer)}`);
   if (riskLevel !== undefined) where.push(`n.risk_level = ${values.add(riskLevel)}`);
@@ -117,9 +117,9 @@ function nodeConditions(values: Values, schema: string, filter: NodeFilter, nowU
     where.push(`n.registered_us <> 0 and n.registered_us <= ${values.add(registeredToUs)}`);
   }
   if (state === 'ended') where.push(`n.phase = ${PHASE.ended}`);
-  else if (state === 'expired') where.push(`n.phase <> ${PHASE.ended} and ${over}`);
+  else if (state === 'expired') where.push(`n.phase <> ${PHASE.ended} and ${over()}`);
   else if (state === 'accepted') where.push('false');
-  else if (state !== undefined) where.push(`n.phase = ${PHASE[state]} and not ${over}`);
+  else if (state !== undefined) where.push(`n.phase = ${PHASE[state]} and not ${over()}`);
   return [...where, ...timeConditions(values, filter, `n.phase <> ${PHASE.ended}`, 'n', nowUs)];
 }
 
@@ -179,13 +179,13 @@ export async function listTokens(
 
 function tokenConditions(values: Values, filter: TokenFilter, nowUs: bigint): string[] {
   const { issuer, state, accepted } = filter;
-  const over = `(t.expires_us <> 0 and t.expires_us <= ${values.add(nowUs)})`;
+  const over = (): string => `(t.expires_us <> 0 and t.expires_us <= ${values.add(nowUs)})`;
   const where: string[] = [];
   if (issuer !== undefined) where.push(`t.issuer = ${values.add(issuer)}`);
   if (accepted !== undefined) where.push(`t.accepted_us ${accepted ? '<>' : '='} 0`);
   if (state === 'ended') where.push('t.ended_us <> 0');
-  if (state === 'expired') where.push(`t.ended_us = 0 and ${over}`);
-  if (state === 'live') where.push(`t.ended_us = 0 and not ${over}`);
+  if (state === 'expired') where.push(`t.ended_us = 0 and ${over()}`);
+  if (state === 'live') where.push(`t.ended_us = 0 and not ${over()}`);
   return [...where, ...timeConditions(values, filter, 't.ended_us = 0', 't', nowUs)];
 }
 
