@@ -1,77 +1,20 @@
-/** `GET /v1/identity/:type`, `/:type/:id`, `/:type/:id/edges`. */
-import type { FastifyContextConfig } from 'fastify';
+/** `GET /v1/identity/:type/:id` and `/edges`; the lists are in list-routes.ts. */
 import { Type, type Static } from 'typebox';
 import { KeelsonError } from '../core/error.js';
 import { formatTimestamp } from '../events/time.js';
 import type { Caller } from '../http/caller.js';
-import type { Cursors } from '../http/cursor.js';
 import type { Http } from '../http/http.js';
 import { pageLimit } from '../http/paging.js';
 import { Problem } from '../http/problem.js';
-import type { Clock } from '../platform/clock.js';
-import type { TokenFacts, TypedKey } from '../protocol/token-keys.js';
 import { isEdgePlace, type EdgeDirection, type EdgePage, type EdgePlace } from './edge-page.js';
-import type { NodeFilter, TokenFilter } from './lists.js';
-import {
-  AsOf,
-  Edges,
-  NodeSummary,
-  NodeView,
-  NodeViews,
-  viewEntry,
-  viewKeys,
-  viewPositions,
-  viewVerdict,
-} from './node-view.js';
-import type { People } from './people.js';
-import {
-  EdgesQuery,
-  ListQuery,
-  NodeParams,
-  NodeQuery,
-  parseAt,
-  parseDay,
-  parseTime,
-  requireFilters,
-  TypeParams,
-  type NodeType,
-} from './query.js';
-import { keyOf, type IdentityReader, type NodeAnswer } from './reader.js';
+import { AsOf, Edges, NodeView, viewEntry, viewKeys, viewPositions, viewVerdict } from './node-view.js';
+import { EdgesQuery, NodeParams, NodeQuery, parseAt, type NodeType } from './query.js';
+import { registerList } from './list-routes.js';
+import { keyOf, type NodeAnswer } from './reader.js';
+import { config, isPersonal, tags, viewsFor, type IdentityRoutesOptions, type UsePlace } from './route-options.js';
 import type { Standing } from './standing.js';
 import { factsOf } from './token-facts.js';
 
-/** A decision that names something. */
-export interface UsePlace {
-  readonly path: string;
-  readonly index: bigint;
-  readonly appendedAtUs: bigint;
-}
-
-export interface IdentityRoutesOptions {
-  readonly reader: IdentityReader;
-  readonly people: People;
-  /** The first (`asc`) or last decision up to a time that names this; undefined for what decisions are not searched by. */
-  readonly uses: (
-    kind: NodeType,
-    id: string,
-    order: 'asc' | 'desc',
-    atUs: bigint | undefined,
-  ) => Promise<UsePlace | undefined>;
-  /** The keys of the revocation table for these facts, and whether any of them is revoked now. */
-  readonly keysOf: (facts: TokenFacts) => readonly TypedKey[];
-  readonly check: (facts: TokenFacts) => Promise<{ revoked: boolean; reason?: string; order?: string }>;
-  readonly views: {
-    viewHits(
-      places: readonly { path: string; index: bigint }[],
-      options: { personal: boolean; proof: boolean },
-    ): Promise<readonly string[]>;
-  };
-  readonly cursors: Cursors;
-  readonly clock: Clock;
-}
-
-const config: FastifyContextConfig = { access: ['read'] };
-const tags = ['identity'];
 /** Edges of each direction that come with a node. */
 const EDGES_WITH_NODE = 50;
 
@@ -81,8 +24,6 @@ export function registerIdentity(http: Http, options: IdentityRoutesOptions): vo
   registerList(http, options);
 }
 
-const isPersonal = (caller: Caller): boolean => caller.scopes.has('read:personal');
-
 /** The id under which the graph knows what was asked for: of a person the pseudonym. */
 const resolveId = async (
   { people }: IdentityRoutesOptions,
@@ -91,16 +32,6 @@ const resolveId = async (
   issuer: string | undefined,
 ): Promise<{ issuer: string; id: string }> =>
   type === 'principal' ? { issuer: '', id: await people.findOne('id', id, issuer) } : { issuer: issuer ?? '', id };
-
-/** Views that name the persons among these nodes, where the caller may see them. */
-async function viewsFor(
-  { people }: IdentityRoutesOptions,
-  caller: Caller,
-  nodes: readonly Standing[],
-): Promise<NodeViews> {
-  const pseudonyms = nodes.filter(({ kind }) => kind === 'principal').map(({ id }) => id);
-  return new NodeViews(isPersonal(caller) ? await people.identify(pseudonyms) : new Map());
-}
 
 const edgesList = (key: string, direction: EdgeDirection, atUs: bigint | undefined): string =>
   `/v1/identity/edges?${JSON.stringify([key, direction, atUs === undefined ? null : String(atUs)])}`;
@@ -277,98 +208,3 @@ function readPlace([section, after]: string[], direction: EdgeDirection): EdgePl
   if (!isEdgePlace(direction, place)) throw new Error('a cursor of ours that leads nowhere');
   return place;
 }
-
-const List = Type.Object({ nodes: Type.Array(NodeSummary), asOf: AsOf, next: Type.Optional(Type.String()) });
-
-function registerList(http: Http, options: IdentityRoutesOptions): void {
-  const { reader, clock, cursors } = options;
-  http.get(
-    '/v1/identity/:type',
-    {
-      config,
-      schema: {
-        tags,
-        summary: 'Everything of one type that passes the filters; a page may hold fewer than asked for, and go on',
-        params: TypeParams,
-        querystring: ListQuery,
-        response: { 200: List, '4xx': Problem, '5xx': Problem },
-      },
-    },
-    async ({ params, query, caller }, reply) => {
-      const type = params.type;
-      requireFilters(type, query);
-      const nowUs = clock.nowUs();
-      const limit = pageLimit(query);
-      const list = `/v1/identity/${type}?${JSON.stringify(shapeOf(query))}`;
-      const after = query.cursor === undefined ? undefined : cursors.parse(list, query.cursor)[0]!;
-      const { found, next, asOf } =
-        type === 'token'
-          ? await reader.tokens(await tokenFilter(options, query), nowUs, limit, after)
-          : await reader.nodes(await nodeFilter(options, type, query), nowUs, limit, after);
-      const owners = await reader.standings(
-        found.flatMap(({ owner }) => owner ?? []),
-        nowUs,
-      );
-      const views = await viewsFor(options, caller, [...found, ...owners.values()]);
-      void reply.header('cache-control', 'no-store');
-      return {
-        nodes: found.map((node) => views.summary(node, node.owner === null ? undefined : owners.get(node.owner))),
-        asOf: viewPositions(asOf),
-        ...(next === undefined ? {} : { next: cursors.format(list, [next]) }),
-      };
-    },
-  );
-}
-
-/** What a cursor belongs to: everything that shapes the list, and not the page. */
-const shapeOf = (query: ListQuery): [string, unknown][] =>
-  Object.entries(query)
-    .filter(([name]) => name !== 'cursor' && name !== 'limit')
-    .sort(([a], [b]) => (a < b ? -1 : 1));
-
-async function nodeFilter(
-  { people, reader }: IdentityRoutesOptions,
-  kind: Exclude<NodeType, 'token'>,
-  query: ListQuery,
-): Promise<NodeFilter> {
-  const { owner, ownerIssuer, environment, issuer, riskLevel, state } = query;
-  return {
-    kind,
-    issuer,
-    state: state as NodeFilter['state'],
-    riskLevel,
-    owners: owner === undefined ? undefined : await reader.peopleOf(await people.find('owner', owner, ownerIssuer)),
-    environment: environment === undefined ? undefined : keyOf('environment', '', environment),
-    registeredFromUs: parseTime('registeredFrom', query.registeredFrom),
-    registeredToUs: parseTime('registeredTo', query.registeredTo),
-    ...sharedFilter(query),
-  };
-}
-
-async function tokenFilter({ people, reader }: IdentityRoutesOptions, query: ListQuery): Promise<TokenFilter> {
-  const { principal, principalIssuer, issuer, state, accepted } = query;
-  const above: Promise<string[]>[] = [];
-  for (const kind of ['client', 'session', 'grant'] as const) {
-    const id = query[kind];
-    if (id !== undefined) above.push(reader.keysOf(kind, issuer, id));
-  }
-  for (const kind of ['delegation', 'agent', 'point'] as const) {
-    const id = query[kind];
-    if (id !== undefined) above.push(Promise.resolve([keyOf(kind, '', id)]));
-  }
-  if (principal !== undefined) {
-    above.push(people.find('principal', principal, principalIssuer).then((found) => reader.peopleOf(found)));
-  }
-  return {
-    issuer,
-    state: state as TokenFilter['state'],
-    accepted: accepted === 'any' ? undefined : accepted !== 'false',
-    above: await Promise.all(above),
-    ...sharedFilter(query),
-  };
-}
-
-const sharedFilter = ({ expiresBefore, unusedSince }: ListQuery) => ({
-  expiresByUs: parseTime('expiresBefore', expiresBefore),
-  unusedSinceDay: parseDay('unusedSince', unusedSince),
-});

@@ -20,7 +20,7 @@ export interface Standing {
   readonly successor: string | null;
   readonly onOwnerLeave: OnOwnerLeave | null;
   readonly riskLevel: string | null;
-  /** Days since 1970; null: no decision names it. */
+  /** Days since 1970; null: no decision names it, or not asked for as of now. */
   readonly usedDay: number | null;
   /** Of a token only. */
   readonly token?: TokenStanding;
@@ -118,7 +118,9 @@ export async function readStandings(
     ...nodes.rows.map((row) => standingOf(row, atUs ?? nowUs)),
     ...tokens.rows.map((row) => standingOfToken(row, atUs ?? nowUs)),
   ];
-  return new Map(standings.map((standing) => [standing.key, standing]));
+  // The last day of use is only known as of now.
+  const known = atUs === undefined ? standings : standings.map((standing) => ({ ...standing, usedDay: null }));
+  return new Map(known.map((standing) => [standing.key, standing]));
 }
 
 export const hexKey = (uuid: string): string => uuid.replaceAll('-', '');
@@ -127,7 +129,6 @@ const orNull = (us: bigint, atUs?: bigint): bigint | null =>
 
 export function standingOf(row: NodeRow, atUs: bigint): Standing {
   const { kind, issuer, id, phase } = row;
-  const day = Number(atUs / 86_400_000_000n);
   return {
     key: hexKey(row.key),
     kind,
@@ -141,7 +142,7 @@ export function standingOf(row: NodeRow, atUs: bigint): Standing {
     successor: row.successor && hexKey(row.successor),
     onOwnerLeave: row.on_owner_leave,
     riskLevel: row.risk_level,
-    usedDay: row.used_day === 0 || row.used_day > day ? null : row.used_day,
+    usedDay: row.used_day === 0 ? null : row.used_day,
   };
 }
 
@@ -149,7 +150,6 @@ export function standingOfToken(row: TokenRow, atUs: bigint): Standing {
   const ended = orNull(row.ended_us, atUs);
   const accepted = orNull(row.accepted_us, atUs);
   const past = row.expires_us !== 0n && row.expires_us <= atUs;
-  const day = Number(atUs / 86_400_000_000n);
   return {
     key: hexKey(row.key),
     kind: 'token',
@@ -163,7 +163,7 @@ export function standingOfToken(row: TokenRow, atUs: bigint): Standing {
     successor: null,
     onOwnerLeave: null,
     riskLevel: null,
-    usedDay: row.used_day === 0 || row.used_day > day ? null : row.used_day,
+    usedDay: row.used_day === 0 ? null : row.used_day,
     token: { digests: row.digests, issuedUs: orNull(row.issued_us), acceptedUs: accepted, endedUs: ended },
   };
 }

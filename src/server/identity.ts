@@ -5,7 +5,7 @@ import { Identity, type GraphSource } from '../identity/identity.js';
 import { People } from '../identity/people.js';
 import { identityProjection, type GraphHolder } from '../identity/projection.js';
 import { IdentityReader } from '../identity/reader.js';
-import type { IdentityRoutesOptions } from '../identity/routes.js';
+import type { IdentityRoutesOptions } from '../identity/route-options.js';
 import { identitySchema } from '../identity/tables.js';
 import { ProjectionRunner } from '../ledger/projection-runner.js';
 import type { Projection } from '../ledger/projection.js';

@@ -3,6 +3,7 @@ import type { Context } from '../command.js';
 import { createExportTiles } from './export-tiles.js';
 import { createFsck } from './fsck.js';
 import { createGet } from './get.js';
+import { createIdentity } from './identity.js';
 import { createKeys } from './keys.js';
 import { createPublish } from './publish.js';
 import { createQuarantine } from './quarantine.js';
@@ -22,6 +23,7 @@ export const COMMANDS: readonly ((context: Context) => Command)[] = [
   createSearch,
   createTail,
   createGet,
+  createIdentity,
   createVerify,
   createExportTiles,
   createKeys,
