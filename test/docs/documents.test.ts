@@ -113,6 +113,34 @@ describe('against a server', () => {
     expect(Object.keys(body.paths)).toContain(`${new URL(services.keelson.url).pathname}/logs`);
   });
 
+  test('docs/identity.md: each question gets an answer', async () => {
+    await run(snippets('docs/identity.md', 'sh').join('\n'));
+    const token = '/v1/identity/token/0b9cf6a2?issuer=https://login.company.com';
+    await api.until<{ lastUse?: unknown }>(token, ({ lastUse }) => lastUse !== undefined);
+    const keelson = `keelson() { "${process.execPath}" "${join(ROOT, 'dist/main.js')}" "$@"; }`;
+    const answers: string[] = [];
+    for (const script of snippets('docs/identity.md', 'shell')) {
+      const env = {
+        PATH: process.env.PATH,
+        KEELSON_URL: server.url,
+        KEELSON_TOKEN: api.token,
+        THEN: new Date().toISOString(),
+      };
+      answers.push((await promisify(execFile)('bash', ['-euc', `${keelson}\n${script}`], { env })).stdout);
+    }
+    const [agent, then, edges, lists, tokens] = answers as [string, string, string, string, string];
+    expect(agent).toMatch(/^state +approved$/m);
+    for (const words of ['dana@company.com', 'actor: erin@company.com', 'approved_by: frank@company.com', 'CHG-4711']) {
+      expect(agent).toContain(words);
+    }
+    expect(then).toMatch(/^state +approved +at /m);
+    expect(edges).toMatch(/^caches +token +accepted .* 0b9cf6a2 \(https:\/\/login\.company\.com\)$/m);
+    expect(edges).toMatch(/^related +tool .* deploy$/m);
+    expect(lists.match(/deploy-bot$/gm)).toHaveLength(2);
+    expect(tokens).toMatch(/^accepted .* 0b9cf6a2 /m);
+    expect(tokens).toMatch(/^key +[0-9a-f]{32} +token$/m);
+  }, 120_000);
+
   test('docs/events.md: the example comes back as it went in', async () => {
     const example = JSON.parse(snippets('docs/events.md', 'json')[0]!) as Record<string, unknown>;
     const { body } = await api.post<{ items: { log: string; index: string }[] }>('/v1/decisions', example, {

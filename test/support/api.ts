@@ -57,6 +57,16 @@ export class Api {
   post = <T>(path: string, body: unknown, headers?: Record<string, string>): Promise<Answer<T>> =>
     this.send<T>('POST', path, body, headers);
 
+  /** Asks again until `enough` says so of a 200: projections follow the ledger by milliseconds. */
+  async until<T>(path: string, enough: (body: T) => boolean, timeoutMs = 20_000): Promise<T> {
+    for (const end = Date.now() + timeoutMs; ;) {
+      const { status, body } = await this.get<T>(path);
+      if (status === 200 && enough(body)) return body;
+      if (Date.now() > end) throw new Error(`never so: ${path}: ${status} ${JSON.stringify(body).slice(0, 2000)}`);
+      await sleep(50);
+    }
+  }
+
   /** Searches until `enough` says so: the projection follows the ledger by milliseconds. */
   async searchUntil(
     query: Record<string, string>,
