@@ -13,6 +13,7 @@ import { nodeHasher } from './platform/hasher.js';
 import type { Logger } from './platform/logger.js';
 import { createMetrics } from './platform/metrics.js';
 import { Closing } from './server/closing.js';
+import { openCases } from './server/cases.js';
 import { openEventLog } from './server/event-log.js';
 import { openFeed } from './server/feed.js';
 import { openFoundation, type Foundation } from './server/foundation.js';
@@ -152,6 +153,9 @@ async function open(
   await provisioning.register(http);
   await openHr(http, foundation, intake.intake, access, metrics);
   registerWebhooks(http, { webhooks, clock });
+  const cases = openCases(foundation, ledger, intake.intake, readiness);
+  closing.add(cases.close);
+  cases.register(http);
   const feed = await openFeed(foundation, intake.intake, readiness, metrics);
   closing.add(feed.close);
   await feed.register(http);

@@ -137,6 +137,58 @@ export interface Agent {
   justification?: Json;
 }
 
+/** An order was followed to its end, at every enforcement point. Members that are not named here are kept, sealed. */
+export interface Case {
+  /** Unique within the producer's source; made by intake where absent. */
+  id?: string;
+  type: 'case.closed';
+  timestamp: string;
+  /** The producer's epoch and number in it, where it stamps its events. */
+  epoch?: number;
+  sequence?: number;
+  /** The order. */
+  order: string;
+  /** The change of the table that completed it: who enforces it, enforces the order. */
+  seq?: number;
+  /** `enforced`: every instance attested it; `fenced`: the others have no lease any more; `incomplete`: `incomplete` says what is not proven. */
+  result: string;
+  /** When its last part was in the ledger. */
+  ordered_at?: Timestamp;
+  /** When it was closed. */
+  closed_at?: Timestamp;
+  /** How each point ended it. */
+  points?: {
+    /** The point. */
+    point?: string;
+    /** Instances that attested that they enforce it. */
+    acked?: number;
+    /** Instances that did not, and whose lease has run out. */
+    fenced?: number;
+  }[];
+  /** The instances, as far as they fit. */
+  instances?: {
+    /** The instance. */
+    instance?: string;
+    /** Its point. */
+    point?: string;
+    /** `acked` or `fenced`. */
+    status?: string;
+    /** The log of the entry with its ack. */
+    log?: string;
+    /** The entry with its ack. */
+    index?: number;
+  }[];
+  /** What is not proven. */
+  incomplete?: {
+    /** As a code: those of the order; no_instances. */
+    reason?: string;
+    /** Whose tokens it is about. */
+    issuer?: string;
+    /** How many it is about, where that is known. */
+    count?: number;
+  }[];
+}
+
 /** An OAuth client's life: who registered it, when, why, approved by whom. Members that are not named here are kept, sealed. */
 export interface Client {
   /** Unique within the producer's source; made by intake where absent. */
@@ -1471,6 +1523,7 @@ export interface Tool {
 export type Event =
   | Ack
   | Agent
+  | Case
   | Client
   | DecisionMade
   | DecisionOutcome

@@ -9,7 +9,7 @@ import type { Sender } from './sender.js';
 
 /** Said by Keelson alone: about logs, quarantine, erasure, time, what it checked, and what its revocation processor decided. */
 const RESERVED =
-  /^(log|record|subject|registration|ack)\.|^tick$|^revocation\.(term|held|fired|ordered|extended|lifted|expired|refused)$/;
+  /^(log|record|subject|registration|ack|case)\.|^tick$|^revocation\.(term|held|fired|ordered|extended|lifted|expired|refused)$/;
 
 /** The scope that a type of this topic needs. */
 const scopeOf = (topic: SchemaTopic): Scope => (topic === 'lifecycle' ? 'publish:lifecycle' : 'publish:decisions');

@@ -99,6 +99,8 @@ export interface Cause {
   orderedUs?: number;
   /** When it was ordered or extended last. */
   lastPartUs?: number;
+  /** The change of the table that its last part ended with: who enforces that, enforces the order. */
+  seq?: number;
   /** The lifecycle entry that ordered it. */
   orderedIndex?: number;
   /** Why it was refused. */

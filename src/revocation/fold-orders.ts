@@ -41,7 +41,9 @@ export function foldOrder(state: RevocationState, event: LifecycleEvent): void {
       break;
     case 'revocation.ordered':
     case 'revocation.extended':
-      if (cause !== undefined) order(state, event, cause, part.changes ?? []);
+      if (cause === undefined) break;
+      order(state, event, cause, part.changes ?? []);
+      cause.seq = applied.seq;
       break;
     case 'revocation.lifted':
       lift(state, event, cause, part.changes ?? []);

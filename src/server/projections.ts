@@ -1,4 +1,5 @@
 import type { Projection } from '../ledger/projection.js';
+import { casesProjection } from '../revocation/cases/projection.js';
 import type { Foundation } from './foundation.js';
 import { makeIdentityProjection } from './identity.js';
 import { makeSearchProjection } from './ledger.js';
@@ -11,4 +12,5 @@ export const PROJECTIONS: Readonly<Record<string, (foundation: Foundation) => Pr
   identity: makeIdentityProjection,
   revocation: makeRevocationProjection,
   provisioning: makeScimProjection,
+  cases: casesProjection,
 };

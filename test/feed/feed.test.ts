@@ -85,6 +85,24 @@ describe('a guard on the feed', () => {
       if (body.event?.type === 'ack.collected') acks = Buffer.from(body.event.acks as string, 'base64');
     }
     const ack = acks.subarray(acks.length - 174);
+    const { body: list } = await admin.get<{ items: Json[] }>('/v1/cases');
+    const { order } = list.items[0]!;
+    await until(async () => (await admin.get<Json>(`/v1/cases/${order as string}`)).body.state !== 'open');
+    const { body: closed } = await admin.get<Json>(`/v1/cases/${order as string}`);
+    expect(closed).toMatchObject({
+      state: 'enforced',
+      acked: 1,
+      silent: 0,
+      instances: [{ point: 'gateway', status: 'acked' }],
+    });
+    const { log, index } = closed.entry as { log: string; index: number };
+    const { body: entry } = await admin.get<{ event: Json }>(`/v1/logs/${log}/entries/${index}`);
+    expect(entry.event).toMatchObject({
+      type: 'case.closed',
+      order,
+      result: 'enforced',
+      points: [{ acked: 1, fenced: 0 }],
+    });
     const { ledger, signer } = guard.core.options.membership;
     checkAck({ ledger, verifier: nodeVerifier }, signer.publicKey, ack);
     const head = guard.core.table!.head();
