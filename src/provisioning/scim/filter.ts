@@ -278,3 +278,10 @@ export const foldCase = (text: string): string => text.normalize('NFC').toLowerC
 /** The terms that must all hold. */
 export const conjuncts = (filter: Filter): readonly Filter[] =>
   filter.op === 'and' ? filter.filters.flatMap(conjuncts) : [filter];
+
+/** How many comparisons a filter makes of one resource, or of one element; none where there is no filter. */
+export function sizeOf(filter: Filter | undefined): number {
+  if (filter === undefined) return 0;
+  if ('filters' in filter) return filter.filters.reduce((sum, one) => sum + sizeOf(one), 0);
+  return filter.op === 'not' || filter.op === 'has' ? sizeOf(filter.filter) : 1;
+}

@@ -1,9 +1,8 @@
 /** PATCH (RFC 7644, section 3.5.2), in every shape that Okta and Entra are known to send. */
-import { isDeepStrictEqual } from 'node:util';
 import { KeelsonError } from '../../core/error.js';
-import { isObject, makeObject, type Json, type JsonObject } from '../../events/index.js';
+import { canonicalJson, isObject, makeObject, type Json, type JsonObject } from '../../events/index.js';
 import { invalidPath, keyIn, parseAttributePath } from './attribute-path.js';
-import { conjuncts, matches, type Filter } from './filter.js';
+import { conjuncts, matches, sizeOf, type Filter } from './filter.js';
 import { parseResourcePath, type ResourcePath } from './resource-path.js';
 import { invalidValue, isKept, normalizeSingle, normalizeValue, readMembers } from './resource.js';
 import type { Attribute, ResourceType } from './schema.js';
@@ -13,6 +12,26 @@ export interface Draft {
   readonly resource: JsonObject;
   /** Ids, where it is a group. */
   readonly members: Set<string>;
+  readonly budget: Budget;
+}
+
+/** Elements of lists that one PATCH may look at, all operations together: what is beyond would keep everybody else waiting. */
+const MAX_WORK = 250_000;
+
+/** Counts down what a change may cost. */
+export class Budget {
+  #left = MAX_WORK;
+
+  /** @throws KeelsonError `too_large` */
+  spend(elements: number): void {
+    this.#left -= elements;
+    if (this.#left < 0) {
+      throw new KeelsonError(
+        'too_large',
+        `the operations look at more than ${MAX_WORK} elements: send them in several requests`,
+      );
+    }
+  }
 }
 
 type Verb = 'add' | 'replace' | 'remove';
@@ -95,7 +114,7 @@ function applyAt(draft: Draft, verb: Verb, path: ResourcePath, value: Json | und
   if (path.sub !== undefined && path.subAttribute === undefined) {
     throw invalidPath(`${attribute.name} has no ${path.sub}`);
   }
-  if (attribute.name === 'members' && type.kind === 'Group') return applyMembers(draft.members, verb, path, value);
+  if (attribute.name === 'members' && type.kind === 'Group') return applyMembers(draft, verb, path, value);
   if (!isKept(attribute)) return;
   if (attribute.name === 'active' && (verb === 'remove' || value === null)) {
     // Who is no longer said to be active is not: a null tells it from what was never said.
@@ -103,7 +122,7 @@ function applyAt(draft: Draft, verb: Verb, path: ResourcePath, value: Json | und
     return;
   }
   const container = containerOf(draft.resource, path.schema);
-  if (attribute.multiValued) applyList(container, verb, attribute, path, value);
+  if (attribute.multiValued) applyList(container, verb, attribute, path, value, draft.budget);
   else applySingle(container, verb, attribute, path, value);
   if (path.schema !== undefined && Object.keys(container).length === 0) delete draft.resource[path.schema];
 }
@@ -167,16 +186,20 @@ function applyList(
   attribute: Attribute,
   path: ResourcePath,
   value: Json | undefined,
+  budget: Budget,
 ): void {
   const found = container[attribute.name];
   let items = (Array.isArray(found) ? found : []).filter(isObject);
+  budget.spend(items.length * (1 + sizeOf(path.filter)));
   if (path.filter !== undefined || path.sub !== undefined) {
     items = applyToElements(items, verb, attribute, path, value);
   } else if (verb === 'remove') {
     items = value === undefined || value === null ? [] : without(items, normalizeValue(attribute, value));
   } else {
     const given = (normalizeValue(attribute, value!) ?? []) as JsonObject[];
-    const fresh = verb === 'add' ? given.filter((item) => !items.some((one) => isDeepStrictEqual(one, item))) : given;
+    budget.spend(given.length);
+    const there = new Set(verb === 'add' ? items.map(canonicalJson) : []);
+    const fresh = given.filter((item) => !there.has(canonicalJson(item)));
     items = keepPrimary(verb === 'add' ? [...items, ...fresh] : [...given], fresh);
   }
   if (items.length === 0) delete container[attribute.name];
@@ -186,9 +209,9 @@ function applyList(
 /** A removal that lists what to remove. */
 function without(items: readonly JsonObject[], listed: Json | undefined): JsonObject[] {
   const gone = (Array.isArray(listed) ? listed : []).filter(isObject);
-  return items.filter(
-    (item) => !gone.some((one) => (one.value === undefined ? isDeepStrictEqual(one, item) : one.value === item.value)),
-  );
+  const values = new Set(gone.flatMap(({ value }) => (value === undefined ? [] : [value])));
+  const wholes = new Set(gone.filter(({ value }) => value === undefined).map(canonicalJson));
+  return items.filter((item) => !(values.has(item.value!) || wholes.has(canonicalJson(item))));
 }
 
 function applyToElements(
@@ -198,23 +221,23 @@ function applyToElements(
   { filter, subAttribute }: ResourcePath,
   value: Json | undefined,
 ): JsonObject[] {
-  const matched = filter === undefined ? [...items] : items.filter((item) => matches(filter, item));
+  const matched = new Set(filter === undefined ? items : items.filter((item) => matches(filter, item)));
   if (verb === 'remove') {
-    if (subAttribute === undefined) return items.filter((item) => !matched.includes(item));
+    if (subAttribute === undefined) return items.filter((item) => !matched.has(item));
     for (const item of matched) setSub(item, verb, subAttribute, undefined);
     return items.filter((item) => Object.keys(item).length > 0);
   }
-  if (matched.length === 0) {
+  if (matched.size === 0) {
     // Entra replaces emails[type eq "work"].value where there is none yet.
     const made = makeElement(filter, attribute);
     items = [...items, made];
-    matched.push(made);
+    matched.add(made);
   }
   for (const item of matched) {
     if (subAttribute !== undefined) setSub(item, verb, subAttribute, value);
     else replaceElement(item, verb, normalizeSingle(attribute, value!));
   }
-  return keepPrimary(items, matched);
+  return keepPrimary(items, [...matched]);
 }
 
 function replaceElement(item: JsonObject, verb: Verb, normal: Json | undefined): void {
@@ -239,13 +262,25 @@ function makeElement(filter: Filter | undefined, attribute: Attribute): JsonObje
 /** The newest primary value is the only one. */
 function keepPrimary(items: JsonObject[], changed: readonly JsonObject[]): JsonObject[] {
   if (!changed.some(({ primary }) => primary === true)) return items;
-  for (const item of items) if (item.primary === true && !changed.includes(item)) item.primary = false;
+  const kept = new Set(changed);
+  for (const item of items) if (item.primary === true && !kept.has(item)) item.primary = false;
   return items;
 }
 
-function applyMembers(members: Set<string>, verb: Verb, { filter, sub }: ResourcePath, value: Json | undefined): void {
+function applyMembers(
+  { members, budget }: Draft,
+  verb: Verb,
+  { filter, sub }: ResourcePath,
+  value: Json | undefined,
+): void {
   if (filter !== undefined) {
     if (verb !== 'remove' || sub !== undefined) throw invalidPath('members are added by their id, and removed');
+    if (filter.op === 'eq' && filter.path.name === 'value' && typeof filter.value === 'string') {
+      // Ids are given here, in lower case.
+      members.delete(filter.value.toLowerCase());
+      return;
+    }
+    budget.spend(members.size * sizeOf(filter));
     for (const id of members) {
       if (matches(filter, Object.assign(makeObject(), { value: id }))) members.delete(id);
     }
@@ -267,6 +302,7 @@ const malformed = (message: string): KeelsonError => new KeelsonError('invalid_r
 export const copyDraft = (resource: JsonObject, members: Iterable<string>): Draft => ({
   resource: copy(resource) as JsonObject,
   members: new Set(members),
+  budget: new Budget(),
 });
 
 function copy(value: Json): Json {
