@@ -8,9 +8,12 @@ import type { Log } from '../../ledger/log.js';
 import { splitPage } from '../../ledger/page.js';
 import { learnFrom } from '../../ledger/schemas.js';
 import type { Database } from '../../platform/database.js';
+import type { Judged } from './cursor.js';
 import { JUDGED, type Registration } from './judge.js';
 
 const READ_ENTRIES = 4096n;
+/** Registrations without a verdict that are remembered one by one. */
+const WAITING_MAX = 10_000;
 
 interface Part {
   readonly type: string;
@@ -20,15 +23,18 @@ interface Part {
 
 export class Docket {
   /** Places in lifecycle, ascending. */
-  readonly #open = new Set<bigint>();
+  readonly #open: Set<bigint>;
+  #next: bigint;
   readonly #reader: PartialReader<Part>;
 
-  /** @param next where reading begins: all before it is judged */
+  /** @param judged where reading begins, and what is open before that */
   constructor(
     private readonly log: Log,
     private readonly schemas: SchemaRegistry,
-    private next: bigint,
+    judged: Judged,
   ) {
+    this.#next = judged.next;
+    this.#open = new Set(judged.waiting);
     this.#reader = new PartialReader(schemas, { type: true, producer: true, body: { index: true, text: true } });
   }
 
@@ -36,19 +42,20 @@ export class Docket {
     return this.#open;
   }
 
-  /** Everything before it has its verdict, or needs none. */
-  get settled(): bigint {
-    return this.#open.values().next().value ?? this.next;
+  /** What another process needs to go on. Where too much is open, everything since the first of it is looked at again. */
+  get judged(): Judged {
+    if (this.#open.size <= WAITING_MAX) return { next: this.#next, waiting: [...this.#open] };
+    return { next: this.#open.values().next().value!, waiting: [] };
   }
 
   /** Takes note of everything before `size`. @throws KeelsonError `database_unavailable`, `tampered` */
   async readTo(database: Database, size: bigint): Promise<void> {
-    while (this.next < size) {
-      const to = this.next + READ_ENTRIES < size ? this.next + READ_ENTRIES : size;
-      const { pages } = await readFoldBatch(database.pool, this.log, this.next, to);
-      let index = this.next;
+    while (this.#next < size) {
+      const to = this.#next + READ_ENTRIES < size ? this.#next + READ_ENTRIES : size;
+      const { pages } = await readFoldBatch(database.pool, this.log, this.#next, to);
+      let index = this.#next;
       for (const page of pages) for (const bytes of splitPage(page)) this.#enter(index++, bytes);
-      this.next = to;
+      this.#next = to;
     }
   }
 

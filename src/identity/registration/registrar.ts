@@ -83,7 +83,7 @@ export class Registrar {
     this.#stopping.abort();
     await this.#running;
     await Promise.all(this.#underWay);
-    if (this.#docket !== undefined) await this.#cursor.release(this.#docket.settled).catch(() => undefined);
+    if (this.#docket !== undefined) await this.#cursor.release(this.#docket.judged).catch(() => undefined);
   }
 
   async #run(): Promise<void> {
@@ -113,9 +113,9 @@ export class Registrar {
     const { database, reader, clock } = this.#options;
     const nowMs = clock.monotonicMs();
     if (this.#docket === undefined || nowMs - this.#keptMs > KEEP_MS) {
-      const next = await this.#cursor.take(this.#docket?.settled ?? 0n);
+      const judged = await this.#cursor.take(this.#docket?.judged);
       this.#keptMs = nowMs;
-      if (next === undefined) {
+      if (judged === undefined) {
         this.#docket = undefined;
         return undefined;
       }
@@ -123,7 +123,7 @@ export class Registrar {
         const log = await reader.log(LIFECYCLE).catch(noneYet);
         if (log === undefined) return undefined;
         this.#attempts = new Map();
-        this.#docket = new Docket(log, await database.transaction(learnSchemas), next);
+        this.#docket = new Docket(log, await database.transaction(learnSchemas), judged);
       }
     }
     const docket = this.#docket;

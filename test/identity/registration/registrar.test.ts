@@ -276,6 +276,19 @@ it('a document that comes late: asked for again, after a restart, too', async ()
       timeout: 20_000,
     })
     .toBe(soon.length);
+  // Without evidence, and none is asked for: judged by the rules of now, not by those of a later start.
+  const unasked = { id: 'unasked', timestamp: new Date().toISOString(), type: 'agent.attested', agent: 'unasked' };
+  await publish(server, [{ event: unasked, type: '' }], 10);
+  const { size } = (
+    await database.database.query<{ size: bigint }>(
+      `select h.size from keelson.log l join keelson.head h on h.log = l.id where l.path = $1`,
+      [LIFECYCLE],
+    )
+  ).rows[0]!;
+  const cursor = async (): Promise<unknown> =>
+    (await database.database.query('select next_index, waiting::text from keelson.registration_cursor')).rows[0];
+  const place = (await readLifecycle()).find(({ record }) => record.id === 'late')!.index;
+  await expect.poll(cursor, { timeout: 20_000 }).toEqual({ next_index: size, waiting: `{${place}}` });
   await server.end('SIGKILL');
   isUp = true;
   await serve(server.dataFolder);
