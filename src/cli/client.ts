@@ -25,7 +25,7 @@ export class Client {
   }
 
   async sendJson(
-    method: 'POST' | 'DELETE',
+    method: 'POST' | 'PUT' | 'DELETE',
     path: string,
     body?: string,
     headers: Record<string, string> = {},

@@ -58,6 +58,8 @@ export interface Cause {
   readonly index: number;
   readonly committedUs: number;
   readonly kind: CauseKind;
+  /** When it happened, where the source says so by a clock of its own. */
+  readonly saidUs?: number;
   /** The person it is about, a pseudonym in hex. */
   readonly principal?: string;
   /** Who did it. */
@@ -123,3 +125,7 @@ export const isAboutPerson = ({ kind, principal, groups }: Cause): boolean =>
 /** Whether it is about all sessions that a person has at an issuer, and nothing else. */
 export const isSignOut = ({ principal, target }: Pick<Cause, 'principal' | 'target'>): boolean =>
   principal !== undefined && target?.type === 'session' && target.value === '';
+
+/** Whether somebody came back after they had left: not where their source says itself that it was before. */
+export const isAfter = (back: Pick<Cause, 'saidUs'>, leave: Cause): boolean =>
+  back.saidUs === undefined || leave.saidUs === undefined || leave.saidUs <= back.saidUs;

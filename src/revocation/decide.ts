@@ -1,6 +1,6 @@
 /** Deciding about one cause, given its world. Pure. */
 import type { OwnEvent } from '../intake/encoder.js';
-import { isLeave, isWaiting, type Cause, type Incomplete, type OrderKey } from './cause.js';
+import { isAfter, isLeave, isWaiting, type Cause, type Incomplete, type OrderKey } from './cause.js';
 import { writeDecisions, writeRefused, type Decision, type KeyEntry, type Office } from './decision.js';
 import { lostKeys, regainedKeys, wantedKeys } from './order-keys.js';
 import type { RevocationState } from './state.js';
@@ -160,7 +160,8 @@ function giveBack(office: Office, cause: Cause, world: World): Decided {
         !one.security &&
         one.state === 'ordered' &&
         one.producer === cause.producer &&
-        one.index < cause.index,
+        one.index < cause.index &&
+        isAfter(cause, one),
     );
   return liftAll(office, cause, orders);
 }

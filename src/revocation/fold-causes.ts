@@ -2,7 +2,7 @@
 import { formatHex } from '../core/bytes.js';
 import { deriveKey } from '../protocol/keys.js';
 import { numberOf, textOf, textsOf } from './body.js';
-import { isLeave, isWaiting, type Cause, type CauseKind } from './cause.js';
+import { isAfter, isLeave, isWaiting, type Cause, type CauseKind } from './cause.js';
 import type { LifecycleEvent } from './lifecycle.js';
 import { orderName } from './names.js';
 import type { RevocationState } from './state.js';
@@ -27,6 +27,7 @@ export function makeCause(
     producer: event.producer,
     index: event.index,
     committedUs: event.appendedUs,
+    ...(event.saidUs === undefined ? {} : { saidUs: event.saidUs }),
     kind,
     groups: [],
     groupsAdded: [],
@@ -83,7 +84,20 @@ export function foldCause(state: RevocationState, event: LifecycleEvent): void {
 function foldLeaver(state: RevocationState, event: LifecycleEvent, principal: string): void {
   const kind = textOf(event.body, 'scope') === 'source' ? 'scope_loss' : 'leaver';
   const burst = state.countLeaver(event.producer, principal, event.appendedUs);
-  state.add(makeCause(state, event, kind, { burst }));
+  const cause = makeCause(state, event, kind, { burst });
+  if (state.causes.has(cause.order)) return;
+  // The last word of a source on when somebody leaves counts, as long as no second person was asked.
+  for (const leave of ownLeaves(state, event)) {
+    const isFree = leave.heldUntilUs === undefined && leave.decidedBy === undefined;
+    if (leave.kind === kind && leave.state === 'scheduled' && isFree) cancel(state, leave, cause);
+  }
+  state.add(cause);
+}
+
+function cancel(state: RevocationState, leave: Cause, by: Cause): void {
+  leave.state = 'cancelled';
+  leave.endedBy = by.order;
+  state.update(leave);
 }
 
 /** A leaver who comes back before they left: what this source still has waiting is off. What is in force, the processor lifts. */
@@ -91,10 +105,7 @@ function foldReturn(state: RevocationState, event: LifecycleEvent, kind: 'reinst
   const cause = makeCause(state, event, kind);
   if (state.causes.has(cause.order)) return;
   for (const leave of ownLeaves(state, event)) {
-    if (leave.state !== 'scheduled' && leave.state !== 'held') continue;
-    leave.state = 'cancelled';
-    leave.endedBy = cause.order;
-    state.update(leave);
+    if ((leave.state === 'scheduled' || leave.state === 'held') && isAfter(cause, leave)) cancel(state, leave, cause);
   }
   state.add(cause);
 }

@@ -13,6 +13,8 @@ export interface LifecycleEvent {
   readonly index: number;
   /** When it was appended to the event log. */
   readonly appendedUs: number;
+  /** When it happened, where its source says so by a clock of its own; not after it was appended. */
+  readonly saidUs?: number;
   readonly id: string;
   readonly type: string;
   readonly producer: string;
@@ -44,6 +46,10 @@ export function* readLifecycle(
   }
 }
 
+/** Webhooks come late and out of order; what they say of when it happened is by the clock of one system. */
+const isTimed = ({ protocol, assigned }: DecodedRecord): boolean =>
+  protocol === 'hr' && !assigned.includes('timestamp');
+
 function readEvent(index: number, bytes: Uint8Array, schemas: SchemaRegistry): LifecycleEvent | undefined {
   const entry = parseEntry(bytes);
   if (entry.kind !== 'record') return undefined;
@@ -62,6 +68,7 @@ function readEvent(index: number, bytes: Uint8Array, schemas: SchemaRegistry): L
     id: record.id,
     type: record.type,
     producer: record.producer,
+    ...(isTimed(record) ? { saidUs: Math.min(Number(record.occurredAtUs), Number(entry.appendedAtUs)) } : {}),
     own: record.producer === SELF && record.protocol === 'internal',
     body: record.body,
     persons: new Map(record.persons.map(({ pointer, subject }) => [pointer, formatHex(subject)])),

@@ -5,6 +5,7 @@ import { createFsck } from './fsck.js';
 import { createGet } from './get.js';
 import { createIdentity } from './identity.js';
 import { createKeys } from './keys.js';
+import { createProducers } from './producers.js';
 import { createPublish } from './publish.js';
 import { createQuarantine } from './quarantine.js';
 import { createRebuild } from './rebuild.js';
@@ -15,6 +16,7 @@ import { createServe } from './serve.js';
 import { createTail } from './tail.js';
 import { createTokens } from './tokens.js';
 import { createVerify } from './verify.js';
+import { createWebhookSecrets } from './webhook-secrets.js';
 
 /** Every command, in the order in which help lists them. */
 export const COMMANDS: readonly ((context: Context) => Command)[] = [
@@ -28,6 +30,8 @@ export const COMMANDS: readonly ((context: Context) => Command)[] = [
   createExportTiles,
   createKeys,
   createTokens,
+  createProducers,
+  createWebhookSecrets,
   createQuarantine,
   createRevoke,
   createRevocations,
