@@ -59,7 +59,7 @@ test('from a producer to leavers, scheduled ones, changed ones, and another secr
   // Nothing was in force that Dana’s return could lift: that is what `refused` says of it.
   await follow(change);
   await until('hr', ['ordered', 'cancelled', 'cancelled', 'refused', 'scheduled']);
-  expect(await follow(rotate)).toMatch(/[0-9a-f]{16} +\S+Z *\n[0-9a-f]{16} +\S+Z +\S+Z/);
+  expect(await follow(rotate)).toMatch(/[0-9a-f]{16} +\S+Z +-\n[0-9a-f]{16} +\S+Z +\S+Z/);
   const answers = (await follow(vendors)).trim().split('\n');
   expect(answers.map((line) => JSON.parse(line) as object)).toMatchObject([
     { people: 3, ignored: 0, accepted: 6, quarantined: 0 },
