@@ -46,7 +46,7 @@ export class Changes {
   readonly fresh = new Set<number>();
   readonly told = new Map<number, Told>();
   /** Edges, and since when each of its roles is known to hold: one time for each of `ROLES`, 0 where nothing new is said of one. */
-  readonly edges = new Map<number, Float64Array>();
+  readonly edges = new Map<number, number[]>();
   readonly uses = new Set<number>();
   readonly digests = new Map<number, string[]>();
   /** Tokens, and when an entry first said that a point took them, that they ended. */

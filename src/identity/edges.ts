@@ -23,6 +23,15 @@ export class Edges {
   /** First edge of a node as parent, as child. */
   readonly #ofParent = new Column(Int32Array);
   readonly #ofChild = new Column(Int32Array);
+  readonly #ofEdge = [
+    this.#parents,
+    this.#children,
+    this.#roles,
+    this.#seconds,
+    this.#nextOfParent,
+    this.#previousOfParent,
+    this.#nextOfChild,
+  ];
   readonly #free: number[] = [];
   /** Of children with many parents: parent → edge. */
   readonly #many = new Map<number, Map<number, number>>();
@@ -107,18 +116,6 @@ export class Edges {
 
   get bytes(): number {
     return [...this.#ofEdge, this.#ofParent, this.#ofChild].reduce((sum, { bytes }) => sum + bytes, 0);
-  }
-
-  get #ofEdge() {
-    return [
-      this.#parents,
-      this.#children,
-      this.#roles,
-      this.#seconds,
-      this.#nextOfParent,
-      this.#previousOfParent,
-      this.#nextOfChild,
-    ];
   }
 
   #find(parent: number, child: number): number {

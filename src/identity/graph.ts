@@ -39,6 +39,16 @@ export class Graph {
   /** Issuers of tokens, and whether any token says what it was exchanged for. */
   readonly #tokenIssuers = new Set<string>();
   #anyExchanged = false;
+  /** What is kept of every node. */
+  readonly #columns = [
+    this.#flags,
+    this.#firstUs,
+    this.#issuedUs,
+    this.#expiresUs,
+    this.#acceptedSeconds,
+    this.#usedDays,
+    this.#digests,
+  ];
   #changes = new Changes();
 
   /** The node of this name, at the time of an entry that names it. */
@@ -64,7 +74,7 @@ export class Graph {
     const edge = this.edges.add(parent, child, roles, atUs);
     if (edge < 0) return;
     let since = this.#changes.edges.get(edge);
-    if (since === undefined) this.#changes.edges.set(edge, (since = new Float64Array(ROLES.length)));
+    if (since === undefined) this.#changes.edges.set(edge, (since = ROLES.map(() => 0)));
     for (let i = 0; i < ROLES.length; i++) {
       if ((roles & (1 << i)) !== 0 && (since[i] === 0 || atUs < since[i]!)) since[i] = atUs;
     }
@@ -284,18 +294,6 @@ export class Graph {
   #noteParent(id: string | Uint8Array): void {
     this.#anyExchanged = true;
     for (const token of this.tokensOf(id)) this.#flags.array[token]! |= FLAG.exchanged;
-  }
-
-  get #columns() {
-    return [
-      this.#flags,
-      this.#firstUs,
-      this.#issuedUs,
-      this.#expiresUs,
-      this.#acceptedSeconds,
-      this.#usedDays,
-      this.#digests,
-    ];
   }
 
   /** A token has one digest. Where events tell of several, all are kept: somebody uses an id twice. */
