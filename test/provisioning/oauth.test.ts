@@ -4,6 +4,7 @@ import { once } from 'node:events';
 import { createServer, type Server as HttpServer } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { exportJWK, generateKeyPair, SignJWT, type CryptoKey, type JWK } from 'jose';
+import pg from 'pg';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import type { Api } from '../support/api.js';
 import { type Answer, type Json } from '../support/api.js';
@@ -55,7 +56,7 @@ let url: string;
 beforeAll(async () => {
   jwksUri = await provider.open();
   key = await provider.addKey('k1');
-  service = await openService({ KEELSON_REVOCATION_SKEW_MS: '0' });
+  service = await openService({ KEELSON_REVOCATION_SKEW_MS: '0', KEELSON_OAUTH_WAIT_MS: '2000' });
   await configure('op', {
     issuer: OP,
     openid: { issuer: OP, audiences: [CLIENT, 'https://keelson.example/gtr'], jwksUri },
@@ -293,6 +294,30 @@ describe('back-channel logout', () => {
     expect((await logout(await logoutToken({ sid: 's' }), 'nobody')).status).toBe(404);
   });
 });
+
+test('what the ledger does not have in time is answered 503, and once it is sent again it is there once', async () => {
+  const blocker = new pg.Client({ connectionString: service.database.adminUrl });
+  await blocker.connect();
+  const token = 'opaque-while-the-ledger-is-stuck';
+  const logoutLater = await logoutToken({ sid: 's-stuck' });
+  const ask = async (): Promise<Answer<Json>[]> => Promise.all([revoke({ token }), logout(logoutLater)]);
+  try {
+    await blocker.query('begin');
+    await blocker.query('lock table keelson.page in access exclusive mode');
+    for (const { status, headers, body } of await ask()) {
+      expect([status, body.error]).toEqual([503, 'temporarily_unavailable']);
+      expect(Number(headers.get('retry-after'))).toBeGreaterThan(0);
+    }
+  } finally {
+    await blocker.query('rollback');
+    await blocker.end();
+  }
+  await expect.poll(async () => (await ask()).map(({ status }) => status), { timeout: 30_000 }).toEqual([200, 200]);
+  await untilRevoked({ digest: sha256(token) });
+  await untilRevoked({ session_id: 's-stuck' });
+  const named = (await requested()).map(({ target }) => target as Json);
+  expect(named.filter(({ digest, value }) => digest === sha256(token) || value === 's-stuck')).toHaveLength(2);
+}, 60_000);
 
 describe('the keys of a provider', () => {
   test('are fetched again for a key that is new, and not for every one that is made up', async () => {
