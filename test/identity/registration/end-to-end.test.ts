@@ -7,7 +7,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { CompactSign } from 'jose';
 import { afterAll, beforeAll, expect, it } from 'vitest';
 import { Api, type Json } from '../../support/api.js';
-import { startServer, type ServerProcess } from '../../support/server.js';
+import { runKeelson, startServer, type ServerProcess } from '../../support/server.js';
 import { TrustDomain } from './authority.js';
 
 const signer = generateKeyPairSync('ec', { namedCurve: 'P-256' });
@@ -231,3 +231,8 @@ it('what nothing is configured for gets no verdict, and keeps nothing behind it 
     expect((await admin.get(`/v1/entries?producer=keelson&id=registration/${index}`)).status).toBe(404);
   }
 });
+
+it('fsck folds the same verdicts out of the ledger', async () => {
+  const { code, stdout } = await runKeelson(['fsck'], { env: { KEELSON_DATA: server.dataFolder } });
+  expect({ code, stdout }).toMatchObject({ code: 0 });
+}, 120_000);
