@@ -1,4 +1,6 @@
 /** Webhooks of HR systems, over HTTP: who is believed, what becomes of what they say, and what is answered. */
+import { once } from 'node:events';
+import { connect } from 'node:net';
 import { afterAll, beforeAll, describe, expect, test, vi } from 'vitest';
 import { makeSecret } from '../../../src/webhooks/keys.js';
 import { eventsOf, openService, type Service } from '../harness.js';
@@ -148,6 +150,23 @@ describe('who is not believed', () => {
     const { status } = await hr.post(Buffer.alloc(8 * 1024 * 1024, 0x20), { 'webhook-id': 'x' });
     expect(status).toBe(401);
   });
+});
+
+test('a body that does not come is waited for as long as any request, and no longer', async () => {
+  const hr = await HrSystem.open(service, 'slow');
+  const body = JSON.stringify({ type: 'left', data: { person: 'a' } });
+  const { port } = new URL(hr.url);
+  const socket = connect(Number(port), '127.0.0.1');
+  let answer = '';
+  socket.on('data', (chunk: Buffer) => (answer += chunk.toString()));
+  const headers = Object.entries({ ...hr.sign(body), 'content-type': 'application/json', 'content-length': '100' });
+  socket.write(
+    `POST /v1/hr/slow HTTP/1.1\r\nHost: x\r\n${headers.map(([name, value]) => `${name}: ${value}`).join('\r\n')}\r\n\r\n`,
+  );
+  socket.write(body);
+  await once(socket, 'close');
+  expect(answer).toMatch(/^HTTP\/1\.1 408 /);
+  expect(await eventsOf(service, 'slow')).toEqual([]);
 });
 
 test('a secret is made, shown once, exchanged while both are good, and ended', async () => {
