@@ -1,4 +1,4 @@
-/** What is said in lifecycle: orders, lifts, cutoffs, and how stale a table may be. */
+/** What is said in lifecycle: orders, lifts, cutoffs, what is forgotten, and how stale a table may be. */
 import { NAMES, TOOLS } from './names.js';
 import type { Simulation } from './simulation.js';
 import { SKEW_US, type Said } from './world.js';
@@ -15,6 +15,10 @@ export class Orders {
   /** Says something at random; what. */
   say(isBad: boolean): string {
     const { dice, processor } = this.on;
+    if (dice.between(0, 7) === 0) {
+      processor.register(dice.pick(TOOLS), dice.pick([undefined, 15e6, 30e6, 60e6]));
+      return 'tool';
+    }
     const said = this.#draw();
     processor.say(said, isBad);
     if (isBad && dice.between(0, 4) === 0) processor.sayAsZombie(this.#draw());
@@ -33,9 +37,8 @@ export class Orders {
     const luck = dice.between(0, 9);
     if (luck < 4) return [this.#block()];
     if (luck < 6) return [...this.#lift()];
-    if (luck < 7) return [this.#cutoff()];
-    if (luck < 9) return [{ what: 'expire', names: NAMES.filter(() => dice.between(0, 3) === 0) }];
-    return [this.#staleness()];
+    if (luck < 8) return [this.#cutoff()];
+    return [{ what: 'expire', names: NAMES.filter(() => dice.between(0, 3) === 0) }];
   }
 
   #block(): Said {
@@ -59,11 +62,6 @@ export class Orders {
     const atUs = wallUs - dice.between(0, 300_000_000);
     this.#mintAt(atUs);
     return { what: 'cutoff', names: [dice.pick(NAMES)], atUs };
-  }
-
-  #staleness(): Said {
-    const { dice } = this.on;
-    return { what: 'staleness', tool: dice.pick(TOOLS), stalenessUs: dice.pick([15e6, 30e6, 60e6, 600e6]) };
   }
 
   #mintAt(cutoffUs: number): void {

@@ -33,6 +33,11 @@ export class Processor {
     this.#write({ id: `part ${this.#named++}`, term: this.#term, said }, isBad);
   }
 
+  /** Anybody registers a tool: that has nothing to do with a term. */
+  register(tool: string, stalenessUs: number | undefined): void {
+    this.commit({ id: `tool ${this.#named++}`, tool, stalenessUs });
+  }
+
   /** Writes what it does not know to be there. */
   retry(isBad: boolean): void {
     for (const entry of this.#unsure.splice(0)) this.#write(entry, isBad);

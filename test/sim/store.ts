@@ -5,25 +5,23 @@
 import { KeelsonError } from '../../src/core/error.js';
 import { nodeHasher as hasher } from '../../src/platform/hasher.js';
 import { FACT_BYTES } from '../../src/protocol/fact.js';
+import type { FeedStore } from '../../src/feed/store.js';
 import type { Change } from '../../src/protocol/part.js';
 import { RevocationTable } from '../../src/protocol/revocation-table.js';
 import { CANARY_KEY, keyOf } from './names.js';
 import type { Entry, Said } from './world.js';
 
-/** Changes of the table, and how many entries of lifecycle they are folded from. */
-export interface Changes {
-  /** 25 bytes each. */
-  readonly facts: Uint8Array;
-  readonly size: number;
-}
+export type Folded = Awaited<ReturnType<FeedStore['folded']>>;
+
+const NOTHING_FOLDED: Folded = { size: 0n, seq: 0, chainHash: new Uint8Array(32) };
 
 export class ModelStore {
   readonly entries: Entry[] = [];
   readonly #ids = new Set<string>();
   readonly #table = new RevocationTable(hasher, CANARY_KEY);
-  /** Each change, and the entry that made it. */
-  readonly #changes: { readonly index: number; readonly fact: Uint8Array }[] = [];
-  #folded = 0;
+  readonly #changes: Uint8Array[] = [];
+  /** After each entry. */
+  readonly #folds: Folded[] = [];
 
   /** Appends an entry; false where it is there. */
   commit(entry: Entry): boolean {
@@ -35,64 +33,52 @@ export class ModelStore {
 
   /** Folds what is committed; that the table lags behind is nothing unusual. */
   fold(): void {
-    for (; this.#folded < this.entries.length; this.#folded++) this.#apply(this.#folded, this.entries[this.#folded]!);
+    this.entries.slice(this.#folds.length).forEach((entry) => this.#apply(this.#folds.length, entry));
   }
 
   connect(): Connection {
     return new Connection(this);
   }
 
+  /** @internal Of the first `size` entries. */
+  foldedTo(size = this.#folds.length): Folded {
+    return this.#folds[size - 1] ?? NOTHING_FOLDED;
+  }
+
   /** @internal */
-  get folded(): number {
-    return this.#folded;
+  get changes(): readonly Uint8Array[] {
+    return this.#changes;
   }
 
-  /** @internal Changes after `seq` of the first `folded` entries. */
-  changesSince(seq: number, folded: number, max: number): Changes {
-    const found = this.#changes.slice(seq, seq + max).filter(({ index }) => index < folded);
-    const next = this.#changes[seq + found.length];
-    const size = next === undefined ? folded : Math.min(folded, next.index);
-    return { facts: Buffer.concat(found.map(({ fact }) => fact)), size };
-  }
-
-  #apply(index: number, { term, said }: Entry): void {
-    const changes = said?.flatMap((one) => (one.what === 'staleness' ? [] : [changeOf(one)]));
-    const applied = this.#table.apply(BigInt(index), { term: BigInt(term), changes });
-    if (applied === undefined) return;
-    const keep = (fact: Uint8Array): unknown => this.#changes.push({ index, fact: fact.slice() });
-    for (let at = 0; at < applied.facts.length; at += FACT_BYTES) keep(applied.facts.subarray(at, at + FACT_BYTES));
-    for (const one of said ?? []) {
-      if (one.what !== 'staleness') continue;
-      const key = keyOf(`staleness/${one.tool}`);
-      const fact = this.#table.facts.putFact({
-        key,
-        blocked: false,
-        cutoffUs: undefined,
-        stalenessUs: one.stalenessUs,
-      });
-      if (fact !== undefined) keep(fact);
+  #apply(index: number, entry: Entry): void {
+    const at = BigInt(index);
+    const applied =
+      'tool' in entry
+        ? this.#table.setStaleness(at, keyOf(`staleness/${entry.tool}`), entry.stalenessUs)
+        : this.#table.apply(at, { term: BigInt(entry.term), changes: entry.said?.map(changeOf) });
+    const facts = applied?.facts ?? new Uint8Array(0);
+    for (let from = 0; from < facts.length; from += FACT_BYTES) {
+      this.#changes.push(facts.slice(from, from + FACT_BYTES));
     }
+    const { seq, chainHash } = this.#table.head();
+    this.#folds.push({ size: BigInt(index + 1), seq, chainHash });
   }
 }
 
-/** A way to the database, which may lead to one that is not the primary any more, or nowhere. */
+/** A way to the database, which may lead to one that is not the primary any more, or nowhere. What it answers: src/feed/store.ts. */
 export class Connection {
   readonly #store: ModelStore;
   /** What the replica had that it leads to; undefined: it leads to the primary. */
-  #replica: { readonly size: number; readonly folded: number } | undefined;
+  #replica: Folded | undefined;
   isCut = false;
 
   constructor(store: ModelStore) {
     this.#store = store;
   }
 
-  get isReplica(): boolean {
-    return this.#replica !== undefined;
-  }
-
   /** From now on it leads to a replica, or a primary that was fenced, which learns nothing any more. */
   becomeReplica(): void {
-    this.#replica ??= { size: this.#store.entries.length, folded: this.#store.folded };
+    this.#replica ??= this.#store.foldedTo();
   }
 
   heal(): void {
@@ -100,22 +86,23 @@ export class Connection {
     this.isCut = false;
   }
 
-  /**
-   * How many entries of lifecycle are committed, read in a transaction that also writes.
-   * @throws KeelsonError `database_unavailable`: nobody answers, or who answers may not write.
-   */
-  readCommittedSize(): number {
+  /** @throws KeelsonError `database_unavailable`: nobody answers, or who answers may not write. */
+  readSize(): bigint {
     this.#reach();
     if (this.#replica !== undefined) {
-      throw new KeelsonError('database_unavailable', 'cannot execute an update in a read-only transaction');
+      throw new KeelsonError('database_unavailable', 'cannot execute an insert in a read-only transaction');
     }
-    return this.#store.entries.length;
+    return BigInt(this.#store.entries.length);
   }
 
   /** @throws KeelsonError `database_unavailable`: nobody answers. A replica does. */
-  changesSince(seq: number, max: number): Changes {
+  changesSince(seq: number, limit: number): Uint8Array {
+    return Buffer.concat(this.#store.changes.slice(seq, Math.min(seq + limit, this.folded().seq)));
+  }
+
+  folded(): Folded {
     this.#reach();
-    return this.#store.changesSince(seq, this.#replica?.folded ?? this.#store.folded, max);
+    return this.#replica ?? this.#store.foldedTo();
   }
 
   #reach(): void {
@@ -123,7 +110,7 @@ export class Connection {
   }
 }
 
-function changeOf(said: Exclude<Said, { what: 'staleness' }>): Change {
+function changeOf(said: Said): Change {
   const keys = Buffer.concat(said.names.map(keyOf));
   switch (said.what) {
     case 'block':

@@ -14,16 +14,14 @@ export type Said =
   | { readonly what: 'block'; readonly names: readonly string[]; readonly order: string }
   | { readonly what: 'lift'; readonly names: readonly string[]; readonly order: string; readonly atUs: number }
   | { readonly what: 'cutoff'; readonly names: readonly string[]; readonly atUs: number }
-  | { readonly what: 'expire'; readonly names: readonly string[] }
-  | { readonly what: 'staleness'; readonly tool: string; readonly stalenessUs: number };
+  | { readonly what: 'expire'; readonly names: readonly string[] };
 
-/** One entry of lifecycle. Without `said` it only tells that a term begins. */
-export interface Entry {
-  /** Said twice, it is there once. */
-  readonly id: string;
-  readonly term: number;
-  readonly said?: readonly Said[];
-}
+/** One entry of lifecycle; `id`: said twice, it is there once. */
+export type Entry =
+  /** Of the processor. Without `said` it only tells that a term begins. */
+  | { readonly id: string; readonly term: number; readonly said?: readonly Said[] }
+  /** A tool is registered; undefined: it says nothing of how stale a table may be. */
+  | { readonly id: string; readonly tool: string; readonly stalenessUs: number | undefined };
 
 interface Fact {
   readonly orders: readonly string[];
@@ -54,18 +52,18 @@ export class World {
 
   /** An entry is committed. */
   commit(entry: Entry, nowUs: number): void {
-    if (entry.term < this.#term) return;
-    this.#term = entry.term;
-    if (entry.said === undefined) return;
     const facts = new Map(this.#now.facts);
-    for (const said of entry.said) {
-      if (said.what === 'staleness') continue;
-      for (const name of said.names) this.#put(facts, name, change(facts.get(name) ?? NOTHING, said));
-    }
-    this.#put(facts, CANARY, { orders: [], cutoffUs: (facts.get(CANARY)?.cutoffUs ?? 0) + 1 });
-    for (const said of entry.said) {
-      if (said.what !== 'staleness') continue;
-      this.#put(facts, `staleness/${said.tool}`, { orders: [], stalenessUs: said.stalenessUs });
+    if ('tool' in entry) {
+      const { tool, stalenessUs } = entry;
+      this.#put(facts, `staleness/${tool}`, stalenessUs === undefined ? NOTHING : { orders: [], stalenessUs });
+    } else {
+      if (entry.term < this.#term) return;
+      this.#term = entry.term;
+      if (entry.said === undefined) return;
+      for (const said of entry.said) {
+        for (const name of said.names) this.#put(facts, name, change(facts.get(name) ?? NOTHING, said));
+      }
+      this.#put(facts, CANARY, { orders: [], cutoffUs: (facts.get(CANARY)?.cutoffUs ?? 0) + 1 });
     }
     this.#now.endedUs = nowUs;
     this.#states.push({ facts, endedUs: Infinity });
@@ -118,7 +116,7 @@ export class World {
 const GRAIN_US = 4;
 const NOTHING: Fact = { orders: [] };
 
-function change(fact: Fact, said: Exclude<Said, { what: 'staleness' }>): Fact {
+function change(fact: Fact, said: Said): Fact {
   const later = (atUs: number): number => Math.max(fact.cutoffUs ?? -Infinity, atUs);
   switch (said.what) {
     case 'block':
