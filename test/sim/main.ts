@@ -84,6 +84,10 @@ async function playAll(seeds: readonly number[]): Promise<void> {
     say(`  ${String(count).padStart(7)}  ${fault}`);
     if (seeds.length > 1 && count < LEAST_FAULTS) fail(`${fault}: only ${count} times`);
   }
+  const [first] = await play({ seeds: seeds.slice(0, 1), rounds: ROUNDS });
+  if (JSON.stringify(first) !== JSON.stringify(reports.find(({ seed }) => seed === first!.seed))) {
+    fail(`seed ${first!.seed} is not the same when it is played again`);
+  }
   if (seeds.length > 1 && reports.length < seeds.length) fail(`${seeds.length - reports.length} seeds were not played`);
 }
 

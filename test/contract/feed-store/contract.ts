@@ -20,7 +20,10 @@ export interface Harness {
 
 const LIMIT = 1000;
 
-/** Runs the contract. Every test has a database of its own, made by `start`. */
+/** Two processes. */
+const [A, B] = ['00000000-0000-4000-8000-00000000000a', '00000000-0000-4000-8000-00000000000b'] as const;
+
+/** Runs the contract. A test may find what those before it committed. */
 export function describeFeedStore(name: string, start: () => Promise<Harness>): void {
   describe(`a feed's store: ${name}`, () => {
     let harness: Harness;
@@ -31,9 +34,9 @@ export function describeFeedStore(name: string, start: () => Promise<Harness>): 
 
     test('counts an entry as soon as it is committed, whether it is folded or not', async () => {
       for (let i = 0; i < 3; i++) {
-        const before = await harness.store.readSize('a');
+        const before = await harness.store.readSize(A);
         await harness.commit();
-        expect(await harness.store.readSize('a')).toBeGreaterThan(before);
+        expect(await harness.store.readSize(A)).toBeGreaterThan(before);
       }
     });
 
@@ -41,7 +44,7 @@ export function describeFeedStore(name: string, start: () => Promise<Harness>): 
       await harness.commit();
       await harness.fold();
       const { size } = await harness.store.folded();
-      const sizes = await Promise.all(['a', 'b', 'a', 'c', 'a'].map((process) => harness.store.readSize(process)));
+      const sizes = await Promise.all([A, B, A, B, A].map((process) => harness.store.readSize(process)));
       for (const one of sizes) expect(one).toBeGreaterThanOrEqual(size);
     });
 
@@ -51,9 +54,9 @@ export function describeFeedStore(name: string, start: () => Promise<Harness>): 
         await harness.commit();
         const { size } = await harness.store.folded();
         expect(size).toBeGreaterThanOrEqual(early);
-        expect(size).toBeLessThanOrEqual(await harness.store.readSize('a'));
+        expect(size).toBeLessThanOrEqual(await harness.store.readSize(A));
       }
-      const committed = await harness.store.readSize('a');
+      const committed = await harness.store.readSize(A);
       await harness.fold();
       expect((await harness.store.folded()).size).toBeGreaterThanOrEqual(committed);
     });
@@ -81,7 +84,7 @@ export function describeFeedStore(name: string, start: () => Promise<Harness>): 
       await harness.fold();
       const { seq } = await harness.store.folded();
       await harness.refuseWrites();
-      await expect(harness.store.readSize('a')).rejects.toMatchObject({ code: 'database_unavailable' });
+      await expect(harness.store.readSize(A)).rejects.toMatchObject({ code: 'database_unavailable' });
       expect((await harness.store.folded()).seq).toBeGreaterThanOrEqual(seq);
       expect((await harness.store.changesSince(0, seq)).length).toBe(seq * FACT_BYTES);
     });
