@@ -84,7 +84,8 @@ export class GuardCore {
   /** The greatest seq that was ever applied. */
   seq: number;
   lease: Lease | undefined;
-  waiting: WaitingGrant | undefined;
+  /** Grants for heads that are not applied yet, oldest first. */
+  waiting: readonly WaitingGrant[] = [];
   /** Nonces that are not answered yet, in hex. */
   readonly nonces = new Map<string, Moment>();
   /** When the newest nonce was sent. */

@@ -147,12 +147,10 @@ function hearSnapshot(core: GuardCore, bytes: Uint8Array): Effect[] {
 /** After the table became another. */
 function moved(core: GuardCore, table: FactTable): Effect[] {
   core.seq = Math.max(core.seq, table.seq);
-  const { waiting } = core;
-  if (waiting !== undefined && waiting.head.seq <= table.seq) {
-    core.waiting = undefined;
-    if (waiting.head.seq === table.seq && !equalHeads(waiting.head, table.head())) return distrust(core);
-    extend(core, waiting);
-  }
+  const due = core.waiting.filter(({ head }) => head.seq <= table.seq);
+  core.waiting = core.waiting.filter(({ head }) => head.seq > table.seq);
+  if (due.some(({ head }) => head.seq === table.seq && !equalHeads(head, table.head()))) return distrust(core);
+  for (const lease of due) extend(core, lease);
   return probe(core, table);
 }
 
@@ -184,8 +182,7 @@ function hearGrant(core: GuardCore, bytes: Uint8Array): Effect[] {
   const { table } = core;
   const { head, readAgeUs } = grant;
   if (table === undefined || head.seq > table.seq) {
-    // Of several the one for the newest head: it can't be worth less, and comes in force last.
-    if (core.waiting === undefined || head.seq >= core.waiting.head.seq) core.waiting = { sent, readAgeUs, head };
+    core.waiting = [...core.waiting, { sent, readAgeUs, head }].slice(-MAX_NONCES);
     const what = table === undefined ? 'snapshot' : 'changes';
     return [{ kind: 'fetch', what, from: table?.seq ?? core.seq }];
   }
@@ -212,7 +209,8 @@ function prove(core: GuardCore, seq: number): Effect[] {
 
 /** The feed contradicts itself: nothing of it is trusted any more. */
 function distrust(core: GuardCore): Effect[] {
-  core.table = core.lease = core.waiting = core.proven = undefined;
+  core.table = core.lease = core.proven = undefined;
+  core.waiting = [];
   core.nonces.clear();
   return [{ kind: 'fetch', what: 'snapshot', from: core.seq }];
 }

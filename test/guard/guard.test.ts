@@ -121,6 +121,20 @@ describe('a lease', () => {
     expect(ask(guard)).toBe(true);
   });
 
+  it('of several that wait for their heads counts for as long as the newest gives', () => {
+    const { feed, guard } = synced();
+    guard.clock.pass(59 * S);
+    feed.block(keyOf('principal', 'bob'));
+    const [first, second] = [guard.ask(), (guard.clock.pass(5 * S), guard.ask())];
+    const grants = [feed.grant(second), feed.grant(first)];
+    for (const grant of grants) guard.hear(grant);
+    guard.hear(feed.frame(0));
+    guard.clock.pass(60 * S - 1);
+    expect(ask(guard)).toBe(true);
+    guard.clock.pass(1);
+    expect(ask(guard)).toBe('stale');
+  });
+
   it('is not renewed by frames', () => {
     const { feed, guard } = synced();
     guard.clock.pass(60 * S);
