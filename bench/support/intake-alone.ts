@@ -58,7 +58,7 @@ export async function openIntakeAlone(kind: Kind): Promise<(body: Buffer) => Pro
     eventLog,
     encoder,
     quarantine: new QuarantineDesk({ vault, encoder, clock: systemClock }),
-    ledger: { settle: async (_at, places) => places.map(() => undefined) },
+    ledger: { expect: () => undefined, settle: async (_at, places) => places.map(() => undefined) },
     settings: Value.Create(intakeSettings),
     metrics: createIntakeMetrics(new Registry()),
   });

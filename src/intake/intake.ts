@@ -287,6 +287,7 @@ export class Intake {
   }
 
   async #append(at: Partition, records: readonly Encoded[]): Promise<readonly Place[]> {
+    this.options.ledger.expect(at);
     for (const { schema } of records) {
       const announcing = this.#openings.ensureSchema(at, schema);
       if (announcing !== undefined) await announcing;

@@ -16,6 +16,8 @@ export interface Settled {
 }
 
 export interface LedgerPort {
+  /** Something for a partition is about to be written: what is urgent there goes first. */
+  expect(at: Partition): void;
   /**
    * Waits until the ledger has committed these places of a partition, at most `timeoutMs`. One answer per place, in order;
    * undefined where the time was over first. Never rejects for being late.

@@ -6,6 +6,7 @@ import type { Logger } from '../platform/logger.js';
 import type { LogRecords } from './log-records.js';
 import type { Log } from './log.js';
 import { isFinal, isLockTimeout } from './log-failure.js';
+import type { Precedence } from './precedence.js';
 import { Planner, type Plan } from './planner.js';
 import type { FoldBatch } from './projection.js';
 import type { Lane, LedgerStore, LogState } from './store.js';
@@ -34,6 +35,7 @@ export interface PipelineOptions {
   readonly log: Log;
   readonly logger: Logger;
   readonly batchBytesMax: number;
+  readonly precedence: Precedence;
   /** Told of every commit, in order, as far as this process learns of it. */
   readonly onCommitted: (batch: CommittedBatch) => void;
   /** Told where the database stands when it was read again: further, maybe, than the last commit that was answered. */
@@ -107,6 +109,7 @@ export class LogPipeline {
     if (batch.from !== this.#end) throw new Error(`${this.log.path}: range from ${batch.from}, expected ${this.#end}`);
     this.#end = batch.to;
     this.#queue.add(batch);
+    if (this.log.at.topic === 'lifecycle') this.#options.precedence.urgent();
     this.#kick();
     while (this.#queue.isFull && !this.#stopping.signal.aborted) {
       await new Promise<void>((resolve) => this.#wake.push(resolve));
@@ -162,6 +165,7 @@ export class LogPipeline {
   async #drain(): Promise<boolean> {
     for (;;) {
       while (!this.#queue.isEmpty && this.#flights.length < LANES) {
+        if (this.log.at.topic !== 'lifecycle') await this.#options.precedence.giveWay(this.#stopping.signal);
         const lane = await this.#freeLane();
         if (this.#stopping.signal.aborted) lane.close();
         this.#stopping.signal.throwIfAborted();

@@ -189,6 +189,8 @@ export class ProjectionRunner {
     const [lifecycle] = heads.filter(isLifecycle);
     for (const { log, size } of [...heads.filter(isLifecycle), ...heads.filter((head) => !isLifecycle(head))]) {
       const from = this.#positions.get(log.path) ?? 0n;
+      if (!isLifecycle({ log, size }) && size > from)
+        await this.#options.watch.precedence.giveWay(this.#stopping.signal);
       const batch = this.#hints.take(log, from) ?? (size > from ? await this.#read(log, from, size) : undefined);
       if (!batch) continue;
       await this.#fold(fold, batch);

@@ -137,6 +137,7 @@ export class Sequencer implements Consumer {
       log,
       logger,
       batchBytesMax: settings.KEELSON_LEDGER_BATCH_BYTES,
+      precedence: watch.precedence,
       check: (state) => this.#compare(log, state),
       onCommitted: (batch) => {
         publisher?.committed(batch.state);

@@ -3,6 +3,7 @@ import { readPack } from '../eventlog/pack.js';
 import type { EventLog, Partition } from '../eventlog/port.js';
 import { DEDUPE_AT, DEDUPE_BYTES, RECORD_BYTES_MIN } from './log-records.js';
 import { formatLogPath, type Log } from './log.js';
+import type { Precedence } from './precedence.js';
 import type { LedgerReader } from './reader.js';
 
 /** What became of a record that intake put into the event log. */
@@ -28,7 +29,13 @@ export class Settlement {
   constructor(
     private readonly reader: LedgerReader,
     private readonly eventLog: Pick<EventLog, 'read'>,
+    private readonly precedence: Precedence,
   ) {}
+
+  /** Something for a partition is about to be written. */
+  expect({ topic }: Partition): void {
+    if (topic === 'lifecycle') this.precedence.urgent();
+  }
 
   /**
    * Waits until the ledger has committed these places of a partition, at most `timeoutMs` altogether. One answer per place, in

@@ -1,6 +1,7 @@
 import { EventEmitter } from 'node:events';
 import type { Log } from './log.js';
 import type { CommittedBatch } from './pipeline.js';
+import { Precedence } from './precedence.js';
 
 /**
  * What happens to the ledger in this process, as it happens: a hint that saves asking the database. Who needs to know for
@@ -8,8 +9,11 @@ import type { CommittedBatch } from './pipeline.js';
  */
 export class LedgerWatch {
   readonly #events = new EventEmitter().setMaxListeners(0);
+  /** Lifecycle before everything else. */
+  readonly precedence = new Precedence();
 
   committed(batch: CommittedBatch): void {
+    if (batch.log.at.topic === 'lifecycle') this.precedence.urgent();
     this.#events.emit('committed', batch);
     this.#events.emit('change');
   }

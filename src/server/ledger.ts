@@ -95,7 +95,7 @@ export async function openLedger(
   runner.start();
   return {
     ...parts,
-    settlement: new Settlement(reader, eventLog),
+    settlement: new Settlement(reader, eventLog, watch.precedence),
     close: () => subscription.close().finally(() => runner.close()),
   };
 }

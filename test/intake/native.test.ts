@@ -372,6 +372,7 @@ describe('Prefer: wait', () => {
     opened = await openIntake({
       database: database.database,
       ledger: {
+        expect: () => undefined,
         settle: async (_at, places, timeoutMs) => {
           waited.push(timeoutMs);
           const at = { log: 'decisions/0/g1' };
@@ -403,7 +404,10 @@ describe('Prefer: wait', () => {
     await opened.http.close();
     opened = await openIntake({
       database: database.database,
-      ledger: { settle: () => Promise.reject(new KeelsonError('database_unavailable', 'down')) },
+      ledger: {
+        expect: () => undefined,
+        settle: () => Promise.reject(new KeelsonError('database_unavailable', 'down')),
+      },
     });
     const answer = await post(EXAMPLE, { headers: { prefer: 'wait=1' } });
     expect(answer.statusCode).toBe(200);

@@ -109,7 +109,7 @@ export async function openIntake(options: TestIntakeOptions): Promise<TestIntake
     eventLog,
     encoder,
     quarantine: new QuarantineDesk({ vault, encoder, clock }),
-    ledger: options.ledger ?? { settle: async (_at, places) => places.map(() => undefined) },
+    ledger: options.ledger ?? { expect: () => undefined, settle: async (_at, places) => places.map(() => undefined) },
     settings,
     metrics: createIntakeMetrics(new Registry()),
   });

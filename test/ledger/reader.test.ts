@@ -10,6 +10,7 @@ import { formatBundlePath, formatTilePath, tileHash } from '../../src/core/tile.
 import { dedupeKey } from '../../src/events/index.js';
 import type { EntryViews } from '../../src/ledger/entry-view.js';
 import type { Log } from '../../src/ledger/log.js';
+import { Precedence } from '../../src/ledger/precedence.js';
 import { LedgerReader } from '../../src/ledger/reader.js';
 import { registerLedger } from '../../src/ledger/routes.js';
 import { Settlement } from '../../src/ledger/settlement.js';
@@ -136,7 +137,7 @@ describe('LedgerReader', () => {
 
 describe('Settlement', () => {
   it('answers with the entry a record became, the one it repeats, or why it was refused', async () => {
-    const settlement = new Settlement(reader, eventLog);
+    const settlement = new Settlement(reader, eventLog, new Precedence());
     const { size } = await headOf(test);
     const offset = await eventLog.append(
       decisions,

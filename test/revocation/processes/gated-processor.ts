@@ -37,7 +37,7 @@ const metrics = new Registry();
 const { intake } = openIntake({
   foundation,
   eventLog: gateLog(eventLog),
-  ledger: new Settlement(ledger.reader, eventLog),
+  ledger: new Settlement(ledger.reader, eventLog, ledger.watch.precedence),
   evidence: openEvidence(foundation, metrics).evidence,
   readiness,
   metrics,
