@@ -93,8 +93,10 @@ export interface Cause {
   deciderKnown?: boolean;
   /** Everybody it is about, as of the last part. */
   subjects: readonly string[];
-  /** Committed records that followed from it. */
+  /** Numbers of records that followed from it: one more than the greatest that is committed. */
   parts: number;
+  /** One of them is not there: it was lost, or comes late. */
+  hasGap?: true;
   /** Its last part said that it was the last. */
   complete: boolean;
   incomplete: readonly Incomplete[];

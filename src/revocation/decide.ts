@@ -178,13 +178,24 @@ function liftNamed(office: Office, cause: Cause): Decided {
 
 function liftAll(office: Office, cause: Cause, orders: readonly Cause[]): Decided {
   const { state, nowUs } = office;
-  if (orders.length === 0) return refuse(office, cause, 'nothing_to_lift');
+  if (orders.length === 0) return settle(office, cause);
   const decisions = orders.map(({ order, subjects }): Decision => {
     const blocks = [...(state.keys.get(order) ?? [])].filter(([, { change }]) => change === 'block');
     const entries = blocks.map(([key]): KeyEntry => ({ key, change: 'lift', order, atUs: nowUs }));
     return { type: 'revocation.lifted', order, entries, last: true, subjects, incomplete: [] as Incomplete[] };
   });
   return { events: writeDecisions(office, cause, decisions), isDone: true };
+}
+
+/** Nothing is left to lift: there was nothing, or all of it is lifted and only the end was not told. */
+function settle(office: Office, cause: Cause): Decided {
+  const lifted = [...office.state.causes.values()].find(
+    ({ endedBy, state }) => state === 'lifted' && endedBy === cause.order,
+  );
+  if (lifted === undefined) return refuse(office, cause, 'nothing_to_lift');
+  const { order, subjects } = lifted;
+  const end: Decision = { type: 'revocation.lifted', order, entries: [], last: true, subjects, incomplete: [] };
+  return { events: writeDecisions(office, cause, [end]), isDone: true };
 }
 
 const refuse = (office: Office, cause: Cause, code: string): Decided => ({

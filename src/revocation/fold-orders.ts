@@ -22,7 +22,7 @@ export function foldOrder(state: RevocationState, event: LifecycleEvent): void {
   if (part.changes !== undefined) state.tableChanges.push({ index, facts: applied.facts, seq: applied.seq });
   const from = objectOf(body, 'cause');
   const cause = from && causeOf(state, from);
-  if (cause !== undefined) cause.parts++;
+  if (cause !== undefined) countPart(cause, numberOf(body, 'number'));
   switch (event.type) {
     case 'revocation.term':
       state.holder = textOf(body, 'holder');
@@ -65,6 +65,20 @@ function causeOf(state: RevocationState, from: NonNullable<ReturnType<typeof obj
   return cause?.index === index ? cause : undefined;
 }
 
+/** Parts are counted by their numbers: one that was lost leaves a gap, and what comes behind it is not the whole. */
+function countPart(cause: Cause, number = cause.parts): void {
+  if (number > cause.parts) cause.hasGap = true;
+  cause.parts = Math.max(cause.parts, number + 1);
+}
+
+/** Whether a decision ends with this record, and is there whole; with a gap it is looked at again. */
+function endsWhole(cause: Cause, { body }: LifecycleEvent): boolean {
+  if (body.last !== true) return false;
+  const hasGap = cause.hasGap === true;
+  delete cause.hasGap;
+  return !hasGap;
+}
+
 function hold(cause: Cause, { body }: LifecycleEvent): void {
   const untilUs = numberOf(body, 'held_until');
   if (untilUs === undefined || (cause.state !== 'pending' && cause.state !== 'scheduled')) return;
@@ -89,7 +103,7 @@ function order(state: RevocationState, event: LifecycleEvent, cause: Cause, chan
     cause.orderedIndex = index;
   }
   cause.lastPartUs = appendedUs;
-  cause.complete = body.last === true;
+  cause.complete = endsWhole(cause, event);
   if (!cause.complete) state.touched.set(cause.order, cause.index);
   cause.incomplete = objectsOf(body, 'incomplete').map(readIncomplete);
   if (cause.principal !== undefined) state.setSubjects(cause, textsOf(body, 'subjects'));
@@ -150,7 +164,7 @@ function lift(
     if (isLeave(lifted)) state.touchHeirs(lifted.subjects);
     state.update(lifted);
   }
-  if (isWhole && event.body.last === true) cause.state = 'settled';
+  if (isWhole && endsWhole(cause, event)) cause.state = 'settled';
   if (cause === lifted && cause !== undefined && cause.principal !== undefined) {
     state.setSubjects(cause, textsOf(event.body, 'subjects'));
   }

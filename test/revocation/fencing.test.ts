@@ -60,6 +60,17 @@ const fates = fc.array(fc.constantFrom('written', 'lost', 'late', 'twice', 'kill
   maxLength: 40,
 });
 
+/** Of two records that lift two orders the first is lost, and the second is there. */
+const LOST_BEFORE_THE_LAST: [[number, number, number, boolean][], string[]] = [
+  [
+    [0, 1, 0, false],
+    [0, 0, 0, false],
+    [0, 1, 0, false],
+    [1, 1, 0, false],
+  ],
+  ['written', 'late', 'written', 'written', 'late', ...Array<string>(6).fill('written')],
+];
+
 it('comes to the same table whatever happens to its writes', async () => {
   await fc.assert(
     fc.asyncProperty(verbs, fates, async (said, faults) => {
@@ -107,7 +118,7 @@ it('comes to the same table whatever happens to its writes', async () => {
       expect(outcome(sim)).toEqual(outcome(calm));
       expect(sim.refold().table.head()).toEqual(sim.state.table.head());
     }),
-    { numRuns: 40 },
+    { numRuns: 30, examples: [LOST_BEFORE_THE_LAST] },
   );
 });
 
