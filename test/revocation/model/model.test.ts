@@ -289,6 +289,17 @@ const cases: [string, Token[], Op[], number[]?][] = [
     ],
   ],
   [
+    'who takes over gets an alias that was the leaver’s, and has not left with them',
+    named({ client: 'client0' }),
+    [
+      { op: 'link', source: 'hr', person: h2, alias: { issuer: 'iss1', id: 'a0' } },
+      { op: 'register', agent: 'agent0', owner: { issuer: 'iss1', id: 'a0' }, mode: 'transfer', client: 'client0' },
+      { op: 'offboard', source: 'hr', principal: { issuer: 'iss1', id: 'a0' }, successor: h1 },
+      { op: 'link', source: 'okta', person: h2, alias: { issuer: 'iss0', id: 'a1' } },
+      { op: 'link', source: 'okta', person: h1, alias: { issuer: 'iss0', id: 'a1' } },
+    ],
+  ],
+  [
     'what is granted to an agent after it was revoked is revoked',
     named({ delegation: 'delegation1' }),
     [

@@ -293,9 +293,10 @@ export class NaiveWorld {
   #settleOne(order: Order): boolean {
     const before = JSON.stringify([...order.held]);
     const human = order.principal === undefined ? new Set<string>() : this.humanOf(order.principal);
-    const wanted = this.#wanted(order, human);
     const gone = [...order.subjects].filter((one) => !human.has(one));
+    // First whom it is about: whoever is somebody else by now has not left with them.
     if (order.principal !== undefined) order.subjects = human;
+    const wanted = this.#wanted(order, human);
     for (const [thing, how] of wanted) if (!order.held.has(thing)) order.held.set(thing, how);
     const lost = this.#lost(order, new Set(gone));
     for (const [thing, how] of order.held) {
