@@ -162,6 +162,8 @@ function lift(
     lifted.state = 'lifted';
     lifted.endedBy = cause.order;
     if (isLeave(lifted)) state.touchHeirs(lifted.subjects);
+    // What it gave back is lost again.
+    if (lifted.groupsAdded.length > 0) state.touch(lifted.subjects);
     state.update(lifted);
   }
   if (isWhole && endsWhole(cause, event)) cause.state = 'settled';
