@@ -62,14 +62,14 @@ export class Hints {
     this.#bytes += bytes;
   }
 
-  /** What of `log` begins at `from`, as far as batches follow one another; batches before it are forgotten. */
-  take(log: Log, from: bigint): FoldBatch | undefined {
+  /** What of `log` begins at `from`, as far as batches follow one another; one alone if `small`. Batches before it are forgotten. */
+  take(log: Log, from: bigint, small = false): FoldBatch | undefined {
     const hints = this.#batches.get(log.id) ?? [];
     let taken: FoldBatch | undefined;
     let bytes = 0;
     while (hints.length > 0 && hints[0]!.from <= (taken?.to ?? from)) {
       const next = bytesOf(hints[0]!);
-      if (taken !== undefined && bytes + next > FOLD_BYTES_MAX) break;
+      if (taken !== undefined && (small || bytes + next > FOLD_BYTES_MAX)) break;
       const hint = hints.shift()!;
       this.#bytes -= next;
       if (hint.from !== (taken?.to ?? from)) continue;

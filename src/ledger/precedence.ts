@@ -6,15 +6,22 @@ import { setTimeout as sleep } from 'node:timers/promises';
 
 /** An order takes some steps; each says so again. */
 const URGENT_MS = 40;
+/** Where something was urgent so lately, pieces are small. */
+const LATELY_MS = 2_000;
 /** So long, and no longer, one piece of work waits. */
 const GIVE_WAY_MS = 200;
 
 export class Precedence {
-  #untilMs = 0;
+  #untilMs = -Infinity;
 
   /** Something urgent is under way, for the next moment. */
   urgent(): void {
     this.#untilMs = performance.now() + URGENT_MS;
+  }
+
+  /** Whether something was urgent lately: then a piece of work should be small, for the next may come at any time. */
+  get isLikely(): boolean {
+    return performance.now() < this.#untilMs + LATELY_MS;
   }
 
   /** Resolves once nothing urgent was said for a moment, or after 200 ms; at once where nothing is. */

@@ -191,7 +191,9 @@ export class ProjectionRunner {
       const from = this.#positions.get(log.path) ?? 0n;
       if (!isLifecycle({ log, size }) && size > from)
         await this.#options.watch.precedence.giveWay(this.#stopping.signal);
-      const batch = this.#hints.take(log, from) ?? (size > from ? await this.#read(log, from, size) : undefined);
+      const batch =
+        this.#hints.take(log, from, this.#options.watch.precedence.isLikely) ??
+        (size > from ? await this.#read(log, from, size) : undefined);
       if (!batch) continue;
       await this.#fold(fold, batch);
       folded = true;
