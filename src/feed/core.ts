@@ -13,6 +13,7 @@ import type { FactTable } from '../protocol/fact-table.js';
 import { encodeFrame, MAX_FRAME_FACTS } from '../protocol/frame.js';
 import { signGrant, type LeaseRequest } from '../protocol/grant.js';
 import { signHead } from '../protocol/head.js';
+import { encodeSnapshot, encodeSnapshotHead } from '../protocol/snapshot.js';
 
 export interface FeedOptions {
   readonly signer: Signer;
@@ -62,6 +63,7 @@ export class FeedCore {
   /** Changes from `firstSeq + 1` on, 25 bytes each. */
   #kept: Uint8Array[] = [];
   #firstSeq: number;
+  #snapshot: { readonly seq: number; readonly bytes: Uint8Array } | undefined;
   #signedHead: { readonly seq: number; readonly bytes: Uint8Array } | undefined;
 
   /** @param recent the changes that led to the table as it is, the last ones of them. */
@@ -83,6 +85,19 @@ export class FeedCore {
       this.#signedHead = { seq: table.seq, bytes };
     }
     return this.#signedHead.bytes;
+  }
+
+  /** The whole table and its head, the same bytes until it changes. */
+  snapshot(): Uint8Array {
+    const { table } = this.options;
+    if (this.#snapshot?.seq !== table.seq) {
+      const [head, facts] = [encodeSnapshotHead(this.signedHead()), encodeSnapshot(table)];
+      const bytes = new Uint8Array(head.length + facts.length);
+      bytes.set(head);
+      bytes.set(facts, head.length);
+      this.#snapshot = { seq: table.seq, bytes };
+    }
+    return this.#snapshot.bytes;
   }
 
   /** What follows on `from`; undefined where that is not known any more, or never was: a snapshot is needed. */

@@ -201,7 +201,7 @@ export class Feed {
       const client = new pg.Client({ connectionString: this.#options.databaseUrl, application_name: 'keelson feed' });
       const ended = new Promise<void>((resolve) => {
         client.once('end', resolve);
-        client.once('error', () => resolve());
+        client.on('error', () => resolve());
         signal.addEventListener('abort', () => resolve(), { once: true });
       });
       try {

@@ -13,6 +13,8 @@ import { instanceOf } from '../protocol/join.js';
 
 export interface PointsOptions {
   readonly database: Database;
+  /** A few connections that wait for the ledger: others must not wait behind them. */
+  readonly joins: Database;
   readonly clock: Clock;
   readonly intake: Pick<Intake, 'publishOwn'>;
   readonly ledger: string;
@@ -92,26 +94,25 @@ export class Points {
     }
     if (enrolment.uses_left === 0) throw refused();
     const { point } = enrolment;
-    await this.#publish('point.enrolled', `instance/${formatHex(id)}`, {
-      point,
-      instance: formatHex(id),
-      public_key: formatBase64(publicKey),
-      generation,
-    });
-    const joined = await database.transaction(async (tx) => {
-      const { rowCount } = await tx.query(
+    // The entry is written while the use is taken: who finds none left writes none, and a crash leaves an entry that a retry repeats.
+    await this.options.joins.transaction(async (tx) => {
+      const { rowCount: taken } = await tx.query(
         'update keelson.feed_enrolment set uses_left = uses_left - 1 where hash = $1 and uses_left > 0',
         [hash],
       );
-      if (rowCount !== 1) return false;
-      await tx.query(
+      const { rowCount: joined } = await tx.query(
         `insert into keelson.feed_instance (id, point, public_key, generation, joined_at_us) values ($1, $2, $3, $4, $5)
          on conflict do nothing`,
         [id, point, Buffer.from(publicKey), generation, clock.nowUs()],
       );
-      return true;
+      if (taken !== 1 || joined !== 1) throw refused();
+      await this.#publish('point.enrolled', `instance/${formatHex(id)}`, {
+        point,
+        instance: formatHex(id),
+        public_key: formatBase64(publicKey),
+        generation,
+      });
     });
-    if (!joined) throw refused();
     return { id, point, publicKey: Buffer.from(publicKey), retired: false };
   }
 

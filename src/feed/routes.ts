@@ -10,7 +10,6 @@ import { whenGone } from '../http/when-gone.js';
 import { checkJoin } from '../protocol/join.js';
 import { checkLeaseRequest, LEASE_REQUEST_BYTES, parseLeaseRequest } from '../protocol/grant.js';
 import { ACK_BYTES } from '../protocol/ack.js';
-import { encodeSnapshot, encodeSnapshotHead } from '../protocol/snapshot.js';
 import type { Acks } from './acks.js';
 import { authenticateInstance, type InstanceAuth } from './caller.js';
 import type { Feed } from './feed.js';
@@ -32,7 +31,7 @@ const LEASE_WAIT_MS = 10_000;
 const tags = ['feed'];
 const admin: FastifyContextConfig = { access: ['admin'] };
 /** Instances sign their requests: see caller.ts. */
-const signed: FastifyContextConfig = { access: 'public' };
+const signed: FastifyContextConfig = { access: 'own' };
 const PointName = Type.String({ minLength: 1, maxLength: 200, pattern: '^[\\w.:/@-]+$' });
 
 export function registerPoints(http: Http, { points }: FeedRoutesOptions): void {
@@ -154,11 +153,7 @@ function registerReads(http: Http, options: FeedRoutesOptions): void {
     { config: signed, schema: { tags, summary: 'The whole table, with its signed head' } },
     async (request, reply) => {
       await authenticateInstance(options, request);
-      const { core } = feed;
-      return sendBytes(
-        reply,
-        Buffer.concat([encodeSnapshotHead(core.signedHead()), encodeSnapshot(core.options.table)]),
-      );
+      return sendBytes(reply, feed.core.snapshot());
     },
   );
   http.get(

@@ -7,9 +7,11 @@ import type { FastifyRequest } from 'fastify';
 import { Type } from 'typebox';
 import { Gauge, type Registry } from 'prom-client';
 import type { WebSocket } from 'ws';
+import { formatHex } from '../core/bytes.js';
 import { KeelsonError } from '../core/error.js';
 import type { Http } from '../http/http.js';
 import { parseInteger } from '../http/paging.js';
+import type { Logger } from '../platform/logger.js';
 import type { LeaseRequest } from '../protocol/grant.js';
 import { authenticateInstance } from './caller.js';
 import type { Instance } from './points.js';
@@ -19,6 +21,7 @@ import type { FeedSettings } from './settings.js';
 export interface SocketOptions extends FeedRoutesOptions {
   readonly settings: FeedSettings;
   readonly metrics: Registry;
+  readonly logger: Logger;
 }
 
 /** Why the server closes a connection (RFC 6455 §7.4.2: 4000 to 4999 are ours). */
@@ -28,9 +31,12 @@ export const CLOSE = {
   snapshotNeeded: 4410,
   tooSlow: 4408,
   tooMuch: 4429,
+  retired: 4401,
+  connectedAgain: 4409,
   /** As HTTP's 503. */
   notReady: 4503,
   goingAway: 1001,
+  bug: 1011,
 } as const;
 
 /** What an instance may send; more is a fault or a flood. */
@@ -46,7 +52,8 @@ declare module 'fastify' {
 }
 
 export async function registerSocket(http: Http, options: SocketOptions): Promise<void> {
-  const connections = new Set<Connection>();
+  /** By instance: of several the newest. */
+  const connections = new Map<string, Connection>();
   new Gauge({
     name: 'keelson_feed_connections',
     help: 'Instances that are connected to this process',
@@ -56,13 +63,13 @@ export async function registerSocket(http: Http, options: SocketOptions): Promis
     },
   });
   const stop = options.feed.onFrame((from, frame) => {
-    for (const connection of connections) connection.tell(from, frame);
+    for (const connection of connections.values()) connection.tell(from, frame);
   });
   http.decorateRequest('instance', undefined);
   await http.register(websocket, { options: { maxPayload: MAX_MESSAGE_BYTES, perMessageDeflate: false } });
   http.addHook('preClose', async () => {
     stop();
-    for (const connection of connections) connection.end(CLOSE.goingAway, 'this server stops');
+    for (const connection of connections.values()) connection.end(CLOSE.goingAway, 'this server stops');
   });
   http.route({
     method: 'GET',
@@ -88,9 +95,13 @@ export async function registerSocket(http: Http, options: SocketOptions): Promis
     },
     wsHandler: (socket, request: FastifyRequest) => {
       const { from } = request.query as { from: string };
+      const name = formatHex(request.instance!.id);
       const connection = new Connection(socket, request.instance!, options);
-      connections.add(connection);
-      socket.once('close', () => connections.delete(connection));
+      connections.get(name)?.end(CLOSE.connectedAgain, 'this instance has connected again');
+      connections.set(name, connection);
+      socket.once('close', () => {
+        if (connections.get(name) === connection) connections.delete(name);
+      });
       connection.begin(parseInteger('from', from, 0, 999_999_999_999_999));
     },
   });
@@ -101,6 +112,7 @@ class Connection {
   #seq = 0;
   #budget = MESSAGES_BURST;
   #refilledMs = performance.now();
+  #ended = false;
   readonly #gone = new AbortController();
 
   constructor(
@@ -115,9 +127,10 @@ class Connection {
 
   begin(from: number): void {
     const { core } = this.options.feed;
+    // First of all: a snapshot can't be read without.
+    this.#send(this.options.keys.keySet);
     const frame = core.frameFrom(from);
     if (frame === undefined) return this.end(CLOSE.snapshotNeeded, 'fetch the snapshot');
-    this.#send(this.options.keys.keySet);
     this.#send(frame);
     this.#seq = core.seq;
   }
@@ -130,28 +143,45 @@ class Connection {
   }
 
   end(code: number, reason: string): void {
+    if (this.#ended) return;
+    this.#ended = true;
     this.socket.close(code, reason);
     // Who does not answer is gone, whether they know or not.
     setTimeout(() => this.socket.terminate(), 5_000).unref();
   }
 
   #hear(data: Buffer, isBinary: boolean): void {
+    if (this.#ended) return;
     if (!this.#mayHear()) return this.end(CLOSE.tooMuch, 'too many messages');
     try {
       if (!isBinary) throw new KeelsonError('malformed_message', 'not binary');
       const magic = data.toString('latin1', 0, 4);
-      if (magic === 'KLR1') void this.#lease(readLeaseRequest(this.options.realm, this.instance, data));
-      else if (magic === 'KAC1') this.options.acks.take(this.options.feed.core, this.instance, data);
+      if (magic === 'KLR1') {
+        const request = readLeaseRequest(this.options.realm, this.instance, data);
+        this.#lease(request).catch((error: unknown) => this.#fail(error));
+      } else if (magic === 'KAC1') this.options.acks.take(this.options.feed.core, this.instance, data);
       else throw new KeelsonError('malformed_message', 'neither a lease request nor an ack');
     } catch (error) {
-      if (!(error instanceof KeelsonError)) throw error;
-      this.end(CLOSE.malformed, error.code);
+      this.#fail(error);
     }
   }
 
+  /** Grants only to who is not retired by now. */
   async #lease(request: LeaseRequest): Promise<void> {
+    await this.options.points.instance(this.instance.id);
     const grant = await this.options.feed.lease(request, this.#gone.signal);
     if (grant !== undefined) this.#send(grant);
+  }
+
+  #fail(error: unknown): void {
+    if (!(error instanceof KeelsonError)) {
+      this.options.logger.error({ err: error }, 'feed: a bug');
+      return this.end(CLOSE.bug, 'internal');
+    }
+    // It comes again: the database may, too, and a feed that is behind will know the seq.
+    if (error.code === 'database_unavailable' || error.code === 'not_ready' || error.code === 'overloaded') return;
+    if (error.code === 'unauthenticated') this.end(CLOSE.retired, 'this instance was retired');
+    else this.end(CLOSE.malformed, error.code);
   }
 
   #mayHear(): boolean {

@@ -1,4 +1,6 @@
 /** What the feed reads of revocation's tables. Only what is committed counts, and all of it comes from the database that takes writes. */
+import { equalBytes } from '../core/bytes.js';
+import { KeelsonError } from '../core/error.js';
 import type { Database } from '../platform/database.js';
 import type { Hasher } from '../core/hasher.js';
 import { FACT_BYTES, parseFact, type Fact } from '../protocol/fact.js';
@@ -27,7 +29,11 @@ export class FeedStore {
     private readonly hasher: Hasher,
   ) {}
 
-  /** The table as it is folded. @param keep how many changes to bring with it */
+  /**
+   * The table as it is folded.
+   * @param keep how many changes to bring with it
+   * @throws KeelsonError `tampered`: the facts are not those of the head
+   */
   async load(keep: number): Promise<Loaded> {
     return this.database.transaction(async (tx) => {
       await tx.query('set transaction isolation level repeatable read, read only');
@@ -39,18 +45,23 @@ export class FeedStore {
       const { rows } = await tx.query<FactColumns>(
         'select key, blocked, cutoff_us, staleness_us from keelson.revocation_fact',
       );
-      const facts = rows.map(({ key, blocked, cutoff_us }): Fact => ({
+      const facts = rows.map(({ key, blocked, cutoff_us, staleness_us }): Fact => ({
         key,
         blocked,
         cutoffUs: cutoff_us === null ? undefined : Number(cutoff_us),
+        ...(staleness_us === null ? {} : { stalenessUs: Number(staleness_us) }),
       }));
       const { rows: changes } = await tx.query<{ fact: Buffer }>(
         'select fact from (select seq, fact from keelson.revocation_change order by seq desc limit $1) last order by seq',
         [keep],
       );
       const from = { seq: Number(head.seq), chainHash: head.chain_hash };
+      const table = FactTable.restore(this.hasher, from, facts, facts.length);
+      if (!equalBytes(table.head().stateHash, head.state_hash)) {
+        throw new KeelsonError('tampered', `the facts at ${head.seq} are not those that were folded`);
+      }
       return {
-        table: FactTable.restore(this.hasher, from, facts, facts.length),
+        table,
         recent: Buffer.concat(changes.map(({ fact }) => fact)),
       };
     });

@@ -10,6 +10,8 @@ export interface ConnectionOptions {
   /** From where on changes are missing. */
   seq(): number;
   hear(bytes: Uint8Array): void;
+  /** There is a connection again: what was said may have been lost with the one before. */
+  onOpen(): void;
   readonly onProblem: (error: unknown) => void;
 }
 
@@ -26,6 +28,7 @@ export class Connection {
   #retryMs = FIRST_RETRY_MS;
   #timer: NodeJS.Timeout | undefined;
   #silence: NodeJS.Timeout | undefined;
+  #fetching: Promise<void> | undefined;
   #closed = false;
   readonly #stopping = new AbortController();
 
@@ -38,6 +41,7 @@ export class Connection {
     url.protocol = url.protocol === 'https:' ? 'wss:' : 'ws:';
     const socket = new WebSocket(url, { headers: this.#signed('GET', path), handshakeTimeout: 10_000 });
     this.#socket = socket;
+    socket.once('open', () => this.options.onOpen());
     socket.on('message', (data) => {
       this.#retryMs = FIRST_RETRY_MS;
       this.#heard(socket);
@@ -48,7 +52,7 @@ export class Connection {
       if (this.#socket !== socket) return;
       this.#socket = undefined;
       clearTimeout(this.#silence);
-      if (code === SNAPSHOT_NEEDED) void this.fetchSnapshot().then(() => this.#later());
+      if (code === SNAPSHOT_NEEDED) void this.fetchSnapshot().finally(() => this.#later());
       else this.#later();
     });
   }
@@ -63,8 +67,12 @@ export class Connection {
     this.#socket?.terminate();
   }
 
-  /** Fetches the whole table, and hears it. */
-  async fetchSnapshot(): Promise<void> {
+  /** Fetches the whole table, and hears it; one at a time. */
+  fetchSnapshot(): Promise<void> {
+    return (this.#fetching ??= this.#fetchSnapshot().finally(() => (this.#fetching = undefined)));
+  }
+
+  async #fetchSnapshot(): Promise<void> {
     const path = '/v1/feed/snapshot';
     try {
       const answer = await fetch(new URL(path, this.options.url), {

@@ -97,6 +97,7 @@ export class GuardCore {
   /** When it is to be attested. */
   ackDue: { readonly since: Moment; readonly afterUs: number } | undefined;
   ackedSeq = 0;
+  lastAck: Uint8Array | undefined;
   aborted = 0;
 
   constructor(options: GuardOptions) {

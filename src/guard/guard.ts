@@ -57,7 +57,7 @@ export class Guard {
   readonly #connection: Connection;
   readonly #tools = new Map<string, KnownTool>();
   readonly #sessions = new Map<string, Set<OpenSession>>();
-  readonly #probes = new Set<Probe>();
+  readonly #probes = new Map<string, Probe>();
   #timer: NodeJS.Timeout | undefined;
 
   constructor(config: GuardConfig) {
@@ -79,7 +79,8 @@ export class Guard {
       membership,
       seq: () => this.core.table?.seq ?? this.core.seq,
       hear: (bytes) => this.hear(bytes),
-      onProblem: (error) => config.onProblem?.(error instanceof Error ? error : new Error(String(error))),
+      onOpen: () => this.#step({ kind: 'connected' }),
+      onProblem: (error) => this.#tell(error instanceof Error ? error : new Error(String(error))),
     });
   }
 
@@ -146,11 +147,13 @@ export class Guard {
 
   /**
    * A way through the host's middleware. What the guard attests was refused by all of them; without any it asks itself, which proves less.
-   * Returns how to take it away.
+   * Returns how to take it away. @param name another probe of it is replaced.
    */
-  addProbe(probe: Probe): () => void {
-    this.#probes.add(probe);
-    return () => void this.#probes.delete(probe);
+  addProbe(probe: Probe, name = `probe ${this.#probes.size}`): () => void {
+    this.#probes.set(name, probe);
+    return () => {
+      if (this.#probes.get(name) === probe) this.#probes.delete(name);
+    };
   }
 
   #tool(name: string): KnownTool {
@@ -161,6 +164,15 @@ export class Guard {
       this.#tools.set(name, tool);
     }
     return tool;
+  }
+
+  /** A host that can't take it keeps the guard from nothing. */
+  #tell(problem: ErrorCode | Error): void {
+    try {
+      this.#config.onProblem?.(problem);
+    } catch {
+      // It was told.
+    }
   }
 
   #step(input: Input): void {
@@ -182,7 +194,7 @@ export class Guard {
       case 'probe':
         return void this.#probe(effect.seq, effect.issuedAtUs);
       case 'rejected':
-        return this.#config.onProblem?.(effect.code);
+        return this.#tell(effect.code);
     }
   }
 
@@ -204,15 +216,14 @@ export class Guard {
 
   async #probe(seq: number, issuedAtUs: number): Promise<void> {
     const canary = KnownToken.ofKeys([this.core.canaryKey], issuedAtUs);
-    const { onProblem } = this.#config;
     try {
       const { table } = this.core;
       let refused = table !== undefined && canary.verdict(table, this.core.skewUs) !== undefined;
-      for (const probe of this.#probes) refused &&= await probe(canary);
+      for (const probe of this.#probes.values()) refused &&= await probe(canary);
       if (refused) this.#step({ kind: 'canary_refused', seq });
-      else onProblem?.(new Error(`the canary of ${seq} was not refused by the table`));
+      else this.#tell(new Error(`the canary of ${seq} was not refused by the table`));
     } catch (error) {
-      onProblem?.(error instanceof Error ? error : new Error(String(error)));
+      this.#tell(error instanceof Error ? error : new Error(String(error)));
     }
   }
 }

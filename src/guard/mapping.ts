@@ -125,9 +125,8 @@ export function summarize(hasher: Hasher, mapping: Mapping): MappingSummary {
     ...has('agent', 'agents', 'subject', 'actor'),
     ...has('client', 'clientId'),
     ...has('membership', 'groups'),
-    // These the host names with each call.
+    // The host names it with each call.
     'tool',
-    'environment',
   ] satisfies KeyType[];
   return { hash, keyTypes };
 }

@@ -52,7 +52,7 @@ export function guardTool<A extends readonly unknown[], E extends CallExtra, R>(
     const nobody = { signal: AbortSignal.abort() } as E;
     const result = await run(canary, nobody, () => ({ content: [] }) as unknown as R);
     return (result as Partial<CallResult>)._meta?.['keelson/refusal']?.reason === 'cutoff';
-  });
+  }, `mcp/${tool}`);
   return async (...call) => {
     const extra = call.at(-1) as E;
     const args = call.slice(0, -1) as unknown as A;

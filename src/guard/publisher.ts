@@ -82,7 +82,7 @@ export class Publisher {
         ...(lease === undefined ? {} : { leaseAgeMs: Math.round((time.sinceUs(lease.sent) + lease.readAgeUs) / 1000) }),
       },
     };
-    const kept = this.#spool.add(JSON.stringify(event));
+    const kept = this.#spool.add(format(event));
     if (!kept) this.#lost++;
     return kept;
   }
@@ -135,12 +135,22 @@ export class Publisher {
       body: `[${lines.join(',')}]`,
       signal: AbortSignal.any([this.#stopping.signal, AbortSignal.timeout(TIMEOUT_MS)]),
     });
+    // One alone that is too large will never be taken.
+    if (answer.status === 413 && lines.length === 1) return void this.#quarantined++;
+    if (answer.status === 413) {
+      await this.#send(lines.slice(0, lines.length / 2));
+      return this.#send(lines.slice(lines.length / 2));
+    }
     if (!answer.ok) throw new Error(`decisions wait: HTTP ${answer.status} ${(await answer.text()).slice(0, 200)}`);
     const { accepted, quarantined } = (await answer.json()) as { accepted: number; quarantined: number };
     this.#sent += accepted;
     this.#quarantined += quarantined;
   }
 }
+
+/** What JSON can't hold is told as text: a decision is never lost for a member of it. */
+const format = (event: object): string =>
+  JSON.stringify(event, (_, value: unknown) => (typeof value === 'bigint' ? String(value) : value));
 
 const pause = (ms: number, signal: AbortSignal): Promise<void> =>
   sleep(ms, undefined, { signal }).then(

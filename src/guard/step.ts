@@ -18,6 +18,8 @@ export type Input =
   | { readonly kind: 'message'; readonly bytes: Uint8Array }
   /** The host's own middleware refused the canary of this seq. */
   | { readonly kind: 'canary_refused'; readonly seq: number }
+  /** There is a connection again. */
+  | { readonly kind: 'connected' }
   /** The host ended so many sessions or calls. */
   | { readonly kind: 'aborted'; readonly count: number };
 
@@ -51,6 +53,9 @@ export function step(core: GuardCore, input: Input): Effect[] {
       return hear(core, input.bytes);
     case 'canary_refused':
       return prove(core, input.seq);
+    case 'connected':
+      // The last ack may have been lost with the connection before.
+      return core.lastAck === undefined ? [] : [{ kind: 'send', what: 'ack', bytes: core.lastAck }];
     case 'aborted':
       core.aborted += input.count;
       return [];
@@ -82,7 +87,8 @@ function tick(core: GuardCore, random: Uint8Array): Effect[] {
   const { aborted } = core;
   const atUs = time.wallClockUs;
   const ack = { instance, generation, ...proven, mappingHash, keyTypes, aborted, atUs };
-  effects.push({ kind: 'send', what: 'ack', bytes: signAck(signer, realm.ledger, ack) });
+  core.lastAck = signAck(signer, realm.ledger, ack);
+  effects.push({ kind: 'send', what: 'ack', bytes: core.lastAck });
   core.ackedSeq = proven.seq;
   core.aborted = 0;
   core.proven = core.ackDue = undefined;

@@ -15,6 +15,9 @@ import { nodeVerifier } from '../platform/signer.js';
 import type { Foundation } from './foundation.js';
 import { revocationMaterial } from './revocation.js';
 
+const FEED_POOL_SIZE = 2;
+const JOIN_POOL_SIZE = 2;
+
 export interface RunningFeed {
   register(http: Http): Promise<void>;
   readonly close: () => Promise<void>;
@@ -32,7 +35,8 @@ export async function openFeed(
   const generation = Number(installation.generation.slice(1));
   const keys = await openFeedKeys({ database, clock }, storage.dataFolder, ledger);
   const feed = new Feed({
-    store: new FeedStore(database, nodeHasher),
+    // Of its own: who asks for other things must not keep anybody from a lease.
+    store: new FeedStore(storage.openPool(FEED_POOL_SIZE), nodeHasher),
     databaseUrl: storage.databaseUrl,
     signer: keys.signer,
     ledger,
@@ -43,14 +47,14 @@ export async function openFeed(
   });
   const realm = { ledger, verifier: nodeVerifier };
   const acks = new Acks({ intake, logger, realm, generation });
-  const points = new Points({ database, clock, intake, ledger, generation });
+  const points = new Points({ database, joins: storage.openPool(JOIN_POOL_SIZE), clock, intake, ledger, generation });
   readiness.add('feed', () => {
     if (feed.failure instanceof KeelsonError) throw feed.failure;
     if (feed.failure !== undefined) throw new KeelsonError('not_ready', 'the feed does not go on');
   });
   feed.start();
   const { guardKey } = revocationMaterial(foundation);
-  const options = { feed, acks, keys, points, realm, clock, guardKey, generation, settings: config, metrics };
+  const options = { feed, acks, keys, points, realm, clock, guardKey, generation, settings: config, metrics, logger };
   return {
     async register(http) {
       registerPoints(http, options);

@@ -1,4 +1,5 @@
 /** Whether a webhook is its source's: by its signature, and by nothing else. */
+import { isTimeSigned } from './usable.js';
 import { createHash } from 'node:crypto';
 import type { HrSignature } from '../../access/hr-config.js';
 import { KeelsonError } from '../../core/error.js';
@@ -40,6 +41,8 @@ export function readClaim(signature: HrSignature, headers: Headers, nowS: number
       identify: () => stamp.id,
     };
   }
+  // Also where it was configured before that was refused.
+  if (!isTimeSigned(signature)) return 'malformed_timestamp';
   const header = headers[signature.header.toLowerCase()];
   if (typeof header !== 'string') return 'no_signature';
   const { time } = signature;

@@ -17,6 +17,8 @@ export interface CloserOptions {
 
 const LOOK_MS = 500;
 const SETTLE_MS = 5_000;
+/** Cases that go on, at most; and entries written at once. */
+const MAX_OPEN = 10_000;
 const AT_ONCE = 100;
 /** What fits into an entry beside the rest; all of them are in the ledger by themselves. */
 const MAX_INSTANCES = 200;
@@ -52,7 +54,7 @@ export class Closer {
 
   async #look(): Promise<void> {
     const { cases, intake, clock } = this.options;
-    const open = await cases.open(AT_ONCE);
+    const open = await cases.open(MAX_OPEN);
     if (open.length === 0) return;
     const instances = await cases.instances();
     // Nobody enforces anything here: there is nothing to follow.
@@ -67,7 +69,7 @@ export class Closer {
       return outcome === undefined ? [] : [{ type: 'case.closed', id, event: describe(one, outcome, clock.nowUs()) }];
     });
     this.#seen = seen;
-    if (events.length > 0) await intake.publishOwn(events, SETTLE_MS);
+    for (let i = 0; i < events.length; i += AT_ONCE) await intake.publishOwn(events.slice(i, i + AT_ONCE), SETTLE_MS);
   }
 }
 
