@@ -1,6 +1,9 @@
 /** From a request to revoke to an instance that refuses, on a real server with a real guard. */
+import { once } from 'node:events';
+import { rm } from 'node:fs/promises';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { WebSocket } from 'ws';
 import { Guard, type GuardConfig } from '../../src/guard/guard.js';
 import { join, readMembership } from '../../src/guard/join.js';
 import { nodeSigner, nodeVerifier } from '../../src/platform/signer.js';
@@ -8,22 +11,26 @@ import { signRequest } from '../../src/protocol/request.js';
 import { checkAck, parseAck } from '../../src/protocol/ack.js';
 import type { TokenFacts } from '../../src/protocol/token-keys.js';
 import { Api, type Json } from '../support/api.js';
-import { startServer, type ServerProcess } from '../support/server.js';
+import { freePort, makeDataFolder, startServer, type ServerProcess } from '../support/server.js';
 import { seed } from '../guard/support.js';
 
 const ISSUER = 'https://idp.example';
 let server: ServerProcess;
 let admin: Api;
+let dataFolder: string;
+let port: number;
 const guards: Guard[] = [];
 
 beforeAll(async () => {
-  server = await startServer();
+  [dataFolder, port] = [await makeDataFolder(), await freePort()];
+  server = await startServer({ dataFolder, port });
   admin = await Api.admin(server);
   expect((await admin.post('/v1/points', { point: 'gateway' })).status).toBe(201);
 });
 afterAll(async () => {
   for (const guard of guards) guard.close();
   await server?.stop();
+  await rm(dataFolder, { recursive: true, force: true });
 });
 
 async function enrol(uses = 10): Promise<string> {
@@ -139,6 +146,14 @@ it('a tool of high risk is refused earlier than others, by what the ledger says 
   expect(guard.check(token, 'wipe')).toMatchObject({ reason: 'stale' });
   expect(guard.check(token, 'read')).toEqual({ allowed: true });
   server.signal('SIGCONT');
+
+  // A feed that starts again tells the same table: with what it says of tools.
+  await server.end('SIGKILL');
+  server = await startServer({ dataFolder, port });
+  const before = guard.core.lease;
+  await until(() => guard.core.lease !== before && guard.check(token, 'wipe').allowed);
+  const fresh = await startGuard('after the restart');
+  expect(fresh.core.table!.head()).toEqual(guard.core.table!.head());
 });
 
 describe('the feed', () => {
@@ -149,6 +164,28 @@ describe('the feed', () => {
     await joinAs('first');
     await expect(joinAs('second')).rejects.toMatchObject({ code: 'forbidden' });
     await expect(join(server.url, 'kle_wrong', nodeSigner(seed('third')))).rejects.toMatchObject({ code: 'forbidden' });
+  });
+
+  it('sends its keys first, also to who needs a snapshot, and keeps one connection an instance', async () => {
+    const signer = nodeSigner(seed('far ahead'));
+    const { instance, ledger } = readMembership(await join(server.url, await enrol(), signer), signer);
+    const open = (from: number): WebSocket => {
+      const path = `/v1/feed?from=${from}`;
+      const asked = { method: 'GET', path };
+      const authorization = signRequest(signer, ledger, asked, { instance, atUs: Date.now() * 1000 });
+      return new WebSocket(server.url.replace('http', 'ws') + path, { headers: { authorization } });
+    };
+    const ahead = open(999_999);
+    const heard: string[] = [];
+    ahead.on('message', (data: Buffer) => heard.push(data.toString('latin1', 0, 4)));
+    expect((await once(ahead, 'close'))[0]).toBe(4410);
+    expect(heard).toEqual(['KKS1']);
+    const first = open(0);
+    await once(first, 'message');
+    const second = open(0);
+    expect((await once(first, 'close'))[0]).toBe(4409);
+    second.send(Buffer.from('KXX1'));
+    expect((await once(second, 'close'))[0]).toBe(4400);
   });
 
   it('tells nothing to who has not joined, or signs another request', async () => {

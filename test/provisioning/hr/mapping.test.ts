@@ -12,6 +12,7 @@ import { isZone, parseWhen } from '../../../src/provisioning/hr/dates.js';
 import { mapItem, OWN_FORM, splitPeople } from '../../../src/provisioning/hr/mapping.js';
 import { resolve } from '../../../src/provisioning/hr/places.js';
 import { checkBodyTime, readClaim } from '../../../src/provisioning/hr/sender.js';
+import { isTimeSigned, requireUsableHr } from '../../../src/provisioning/hr/usable.js';
 import { checkHmac, signHmac } from '../../../src/webhooks/hmac.js';
 
 const LIMITS = { maxDepth: 32, maxStringLength: 10_000, maxValues: 10_000 };
@@ -316,4 +317,17 @@ describe('a vendor’s own signature', () => {
       new Set([identify(timed, now, 'a'), identify(timed, String(NOW + 1), 'a'), identify(timed, now, 'b')]).size,
     ).toBe(3);
   });
+});
+
+test('a time that is not signed is no time: an old message would be new with another header', () => {
+  const hmac = { scheme: 'hmac', algorithm: 'sha256', header: 'x-signature', encoding: 'hex' } as const;
+  const time = { header: 'x-time', unit: 's', toleranceS: 300 } as const;
+  expect(isTimeSigned({ ...hmac, signs: 'body', time })).toBe(false);
+  expect(isTimeSigned({ ...hmac, signs: 'timestamp.body', time })).toBe(true);
+  expect(isTimeSigned({ ...hmac, signs: 'body', time: { at: '/sent', toleranceS: 300 } })).toBe(true);
+  const unsigned: HrSignature = { ...hmac, signs: 'body', time };
+  const hr = { signature: unsigned };
+  expect(() => requireUsableHr({ hr } as never)).toThrow(expect.objectContaining({ code: 'invalid_request' }));
+  const claim = readClaim(unsigned, { 'x-signature': 'aa', 'x-time': String(Math.floor(Date.now() / 1000)) }, 0);
+  expect(claim).toBe('malformed_timestamp');
 });
