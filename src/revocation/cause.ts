@@ -34,8 +34,8 @@ export interface Target {
 export interface Incomplete {
   /**
    * `no_alias`: an expected issuer knows neither an account nor that there is none. `erased`: nobody can tell whom a pseudonym stands
-   * for. `unnamed_tokens`: living tokens that served them go on, for others use them and they name nothing that ends. `behind`: the graph did not know everything yet. `world_changed`: more, by
-   * so many keys, than the dry run saw that led to this; they are ordered, too.
+   * for. `unnamed_tokens`: living tokens that served them go on, for others use them and they name nothing that ends. `behind`: the graph
+   * did not know everything yet. `world_changed`: so many keys, at least, the dry run did not see that led to this; they are ordered, too.
    */
   readonly reason: 'no_alias' | 'erased' | 'unnamed_tokens' | 'signalled_only' | 'behind' | 'world_changed';
   readonly issuer?: string;

@@ -4,7 +4,7 @@ import { isAfter, isLeave, isWaiting, type Cause, type Incomplete, type OrderKey
 import { writeDecisions, writeRefused, type Decision, type KeyEntry, type Office } from './decision.js';
 import { lostKeys, regainedKeys, wantedKeys } from './order-keys.js';
 import type { RevocationState } from './state.js';
-import { parseWorld, type World } from './world.js';
+import { countUnseen, type World } from './world.js';
 
 export interface Decided {
   readonly events: readonly OwnEvent[];
@@ -43,7 +43,7 @@ function orderKeys(office: Office, cause: Cause, world: World): Decided {
   const asked = isFirst || cause.kind !== 'mover' ? cause : { ...cause, groups: stillLost(state, cause, world) };
   const wanted = wantedKeys(state.material, asked, world, hasHeirLeft);
   const { keys } = wanted;
-  const incomplete = [...wanted.incomplete, ...compareWorld(cause.world, keys.size)];
+  const incomplete = [...wanted.incomplete, ...compareWorld(state, cause, keys)];
   const entries: KeyEntry[] = [];
   if (isFirst && cause.kind === 'mover') entries.push(...regained(office, cause, world));
   const isDead = (key: string): boolean => !isFirst && state.deadTokens.has(key);
@@ -73,9 +73,13 @@ function orderKeys(office: Office, cause: Cause, world: World): Decided {
 }
 
 /** What a dry run did not see: said, and ordered all the same. */
-function compareWorld(world: string | undefined, size: number): Incomplete[] {
-  const seen = world === undefined ? undefined : parseWorld(world);
-  return seen === undefined || size <= seen ? [] : [{ reason: 'world_changed', count: size - seen }];
+function compareWorld(
+  { material }: RevocationState,
+  { world }: Cause,
+  keys: ReadonlyMap<string, OrderKey>,
+): Incomplete[] {
+  const count = world === undefined ? 0 : countUnseen(material.hasher, world, keys);
+  return count === 0 ? [] : [{ reason: 'world_changed', count }];
 }
 
 const compareKeys = (a: OrderKey, b: OrderKey): number =>

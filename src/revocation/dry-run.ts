@@ -1,14 +1,12 @@
 /** What a request would end, without ending anything. */
-import { encodeUtf8, formatHex } from '../core/bytes.js';
 import type { Cause, Incomplete } from './cause.js';
 import type { Follower } from './follower.js';
 import type { Origin, Reach } from '../identity/identity.js';
 import type { IdentityPort } from './identity-port.js';
 import type { KeyCount } from './causes.js';
 import { wantedKeys, type Wanted } from './order-keys.js';
-import type { KeyMaterial } from './state.js';
 import type { Survey } from './survey.js';
-import { formatWorld, type World } from './world.js';
+import { nameWorld, type World } from './world.js';
 
 /** What would be asked for; `principal` is a pseudonym in hex. */
 export type Asked = Pick<Cause, 'groups' | 'effect'> &
@@ -30,7 +28,7 @@ export interface Blast {
  * @throws KeelsonError `not_ready` in a process without the graph.
  */
 export async function dryRun(
-  follower: Follower,
+  follower: Pick<Follower, 'catchUp' | 'state' | 'size'>,
   survey: Survey,
   identity: IdentityPort,
   producer: string,
@@ -42,7 +40,7 @@ export async function dryRun(
   const world = (await survey.ask(follower, [cause])).get(cause.order)!;
   const wanted = wantedKeys(state.material, cause, world, (subject) => state.hasLeft([subject]));
   return {
-    world: nameWorld(state.material, wanted),
+    world: nameWorld(state.material.hasher, wanted.keys),
     reach: await identity.reachOf(originsOf(cause, world)),
     subjects: world.human.subjects,
     keys: countKeys(wanted),
@@ -77,12 +75,6 @@ const makeDraft = (producer: string, asked: Asked, index: number): Cause => ({
   complete: false,
   incomplete: [],
 });
-
-function nameWorld({ hasher }: KeyMaterial, { keys }: Wanted): string {
-  const digest = new Uint8Array(32);
-  hasher.sha256(encodeUtf8([...keys.keys()].sort().join('\n')), digest, 0);
-  return formatWorld(keys.size, formatHex(digest.subarray(0, 16)));
-}
 
 function countKeys({ keys }: Wanted): KeyCount[] {
   const counts = new Map<string, { type: string; change: 'block' | 'cutoff'; count: number }>();

@@ -1,4 +1,6 @@
 /** What is known of those whom a cause is about, at the moment of deciding: handed to `step`, which asks nobody itself. */
+import { encodeUtf8, formatHex } from '../core/bytes.js';
+import type { Hasher } from '../core/hasher.js';
 import type { Descendants, Human } from '../identity/identity.js';
 import type { Owned } from '../identity/views.js';
 
@@ -54,11 +56,24 @@ export const EMPTY_WORLD: World = {
   policy: { owns: [], expects: [], groupless: [] },
 };
 
-/** The name of what a dry run saw: how many keys, and a digest of them. The pair of `parseWorld`. */
-export const formatWorld = (size: number, digest: string): string => `w1-${size}-${digest}`;
+/** The name of what a dry run saw: how many keys, and a digest of all of them. The pair of `countUnseen`. */
+export const nameWorld = (hasher: Hasher, keys: ReadonlyMap<string, unknown>): string =>
+  `w1-${keys.size}-${digestOf(hasher, keys)}`;
 
-/** How many keys a dry run saw; undefined for anything that `formatWorld` did not make. */
-export function parseWorld(text: string): number | undefined {
-  const size = /^w1-(0|[1-9][0-9]{0,8})-[0-9a-f]{32}$/.exec(text)?.[1];
-  return size === undefined ? undefined : Number(size);
+/**
+ * How many keys, at least, the dry run of this name did not see. Where there are fewer than it saw, that can't be told, and is 0; so is
+ * it for a name that no dry run gave.
+ * @param name as `nameWorld` made it, also in the quotes of an ETag.
+ */
+export function countUnseen(hasher: Hasher, name: string, keys: ReadonlyMap<string, unknown>): number {
+  const [, size, digest] = /^"?w1-(0|[1-9][0-9]{0,8})-([0-9a-f]{32})"?$/.exec(name) ?? [];
+  if (size === undefined || keys.size < Number(size)) return 0;
+  // As many, and not the same ones: for each that is gone another one came.
+  return Math.max(keys.size - Number(size), digest === digestOf(hasher, keys) ? 0 : 1);
+}
+
+function digestOf(hasher: Hasher, keys: ReadonlyMap<string, unknown>): string {
+  const digest = new Uint8Array(32);
+  hasher.sha256(encodeUtf8([...keys.keys()].sort().join('\n')), digest, 0);
+  return formatHex(digest.subarray(0, 16));
 }

@@ -2,7 +2,6 @@
 import { describe, expect, it } from 'vitest';
 import type { JsonObject } from '../../src/events/json.js';
 import type { Cause } from '../../src/revocation/cause.js';
-import { formatWorld } from '../../src/revocation/world.js';
 import { SmallKeelson } from './model/small-keelson.js';
 
 const HR = 'https://hr.example';
@@ -30,11 +29,16 @@ describe('a dry run and what comes after it', () => {
     world,
   });
 
+  /** The name of what a dry run sees now. */
+  const look = async (keelson: SmallKeelson): Promise<string> => {
+    const principal = keelson.nameOf({ issuer: HR, id: 'anna' });
+    return (await keelson.dryRun('admin', { groups: [], effect: 'block', principal })).world;
+  };
+
   it('a larger world widens the order, which says by how much, and refuses nothing', async () => {
     const keelson = start();
     const known = seen(keelson, 'anna', 1);
-    // The dry run saw the person and one token; then two more are minted.
-    const world = formatWorld(2, '0'.repeat(32));
+    const world = await look(keelson);
     const minted = [seen(keelson, 'anna', 2), seen(keelson, 'anna', 3)];
     const cause = say(keelson, request(world), 'admin');
     await keelson.settle();
@@ -51,10 +55,25 @@ describe('a dry run and what comes after it', () => {
     expect(cause.incomplete).toEqual([{ reason: 'world_changed', count: 3 }]);
   });
 
+  it('one gone and one new is another world, and told', async () => {
+    const keelson = start();
+    const gone = seen(keelson, 'anna', 1);
+    const world = await look(keelson);
+    say(keelson, { type: 'token.expired', token: { digest: gone } }, 'gateway');
+    const minted = seen(keelson, 'anna', 2);
+    const cause = say(keelson, request(`"${world}"`), 'admin');
+    await keelson.settle();
+    expect(cause).toMatchObject({ state: 'ordered', incomplete: [{ reason: 'world_changed', count: 1 }] });
+    expect(isRevoked(keelson, { digest: minted })).toBe(true);
+  });
+
   it('the same or a smaller world, or a name that no dry run gave, says nothing', async () => {
-    for (const world of [formatWorld(1, '0'.repeat(32)), formatWorld(9, '0'.repeat(32)), 'w1-x', 'anything']) {
+    for (const change of ['same', 'smaller', 'w1-x', 'anything']) {
       const keelson = start();
-      const cause = say(keelson, request(world), 'admin');
+      const token = seen(keelson, 'anna', 1);
+      const world = await look(keelson);
+      if (change === 'smaller') say(keelson, { type: 'token.expired', token: { digest: token } }, 'gateway');
+      const cause = say(keelson, request(/^s/.test(change) ? world : change), 'admin');
       await keelson.settle();
       expect(cause).toMatchObject({ state: 'ordered', incomplete: [] });
     }

@@ -17,6 +17,7 @@ import type { OwnEvent } from '../../../src/intake/encoder.js';
 import { nodeHasher as hasher } from '../../../src/platform/hasher.js';
 import { checkToken, type Verdict } from '../../../src/protocol/check.js';
 import { keysOfToken, type TokenFacts } from '../../../src/protocol/token-keys.js';
+import { dryRun, type Asked, type Blast } from '../../../src/revocation/dry-run.js';
 import { foldEvent } from '../../../src/revocation/fold.js';
 import { LIFECYCLE, readLifecycle } from '../../../src/revocation/lifecycle.js';
 import { RevocationState } from '../../../src/revocation/state.js';
@@ -150,8 +151,19 @@ export class SmallKeelson {
     return state;
   }
 
-  #newSurvey(): Survey {
-    const identity = new Identity({
+  /** What a dry run says of a request of `producer`. */
+  dryRun(producer: string, asked: Asked): Promise<Blast> {
+    const follower = { state: this.#state, size: BigInt(this.size), catchUp: () => Promise.resolve() };
+    return dryRun(follower, this.#survey, this.#identity(), producer, asked);
+  }
+
+  /** The pseudonym of a person, in hex. */
+  nameOf({ issuer, id }: Person): string {
+    return this.#pseudonymOf(issuer, id).toString('hex');
+  }
+
+  #identity(): Identity {
+    return new Identity({
       graph: this.#graph,
       positions: {
         get: (path: string) => (path === LIFECYCLE ? BigInt(this.#lifecycle.length) : undefined),
@@ -159,8 +171,11 @@ export class SmallKeelson {
       waitUntil: () => Promise.resolve(),
       lastUse: () => Promise.resolve(null),
     });
+  }
+
+  #newSurvey(): Survey {
     return new Survey({
-      identity,
+      identity: this.#identity(),
       identify: (pseudonyms) =>
         Promise.resolve(
           new Map(
