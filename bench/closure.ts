@@ -191,7 +191,8 @@ try {
     waitUntil: () => Promise.resolve(),
     lastUse: () => Promise.resolve(null),
   });
-  const reach = await identity.reachOf({ subjects: [boss] }, NOW_US);
+  const origins = [{ subjects: [boss] }, ...identity.ownedBy([boss])];
+  const reach = await identity.reachOf(origins, NOW_US);
   const children = mapsOf(graph);
   const key = keyOf('principal', '', boss);
   const owned = [...graph.ownedBy(graph.nodes.find('principal', '', pseudonymOf(BOSS)))].map((node) =>
@@ -202,7 +203,7 @@ try {
   const { jti, issuer } = tokenEvent(4711 % size.tokens, size).token as { jti: string; issuer: string };
   const us = BigInt(NOW_US);
   const cases: [string, () => unknown][] = [
-    ['what ends with the person, in memory', () => identity.reachOf({ subjects: [boss] }, NOW_US)],
+    ['what ends with the person, in memory', () => identity.reachOf(origins, NOW_US)],
     ['the same walk over Maps and a Set', () => walkMaps(children, owned, key)],
     ['the same walk as a recursive query', () => database.query(RECURSIVE, [key])],
     ['API: a token with its edges', () => reader.node('token', issuer, jti, us, undefined, 50)],

@@ -7,6 +7,7 @@ import type { Positions } from '../ledger/projection.js';
 import { allAbove, closureOf, type Closure } from './closure.js';
 import type { Graph } from './graph.js';
 import { ROLE, type NodeKind } from './kinds.js';
+import { reachOf, type FindLastUse, type Reach } from './reach.js';
 import { viewGrants, viewName, viewOwned, viewToken, type Named, type Owned, type SeenToken } from './views.js';
 
 /** One human: every pseudonym they have, the one asked for first. */
@@ -41,20 +42,6 @@ export interface Descendants {
   readonly sharedCount: number;
 }
 
-/** What an origin reaches, for people: counts and names. */
-export interface Reach {
-  readonly agents: readonly string[];
-  readonly tools: readonly string[];
-  readonly environments: readonly string[];
-  /** Enforcement points that have seen one of the tokens. */
-  readonly points: readonly string[];
-  readonly sessionCount: number;
-  readonly delegationCount: number;
-  readonly tokenCount: number;
-  /** Microseconds since 1970; null: no use is recorded, or none is looked for from this origin. */
-  readonly lastUsedAtUs: bigint | null;
-}
-
 /** To whom and to what something was attached. */
 export interface Changed {
   readonly mark: string;
@@ -74,13 +61,10 @@ export interface GraphSource {
   readonly positions: Positions;
   /** @throws KeelsonError `timeout` */
   waitUntil(path: string, size: bigint, timeoutMs: number): Promise<void>;
-  /** The last use of any of these persons, agents or tokens that an entry records: microseconds since 1970. */
-  lastUse(kind: 'principal' | 'agent' | 'token', ids: readonly string[]): Promise<bigint | null>;
+  readonly lastUse: FindLastUse;
 }
 
 const LIFECYCLE = 'lifecycle/0/g1';
-/** Names looked for at once where the last use is asked; of more the rest is left out. */
-const LAST_USE_NAMES = 100;
 
 export class Identity {
   constructor(private readonly source: GraphSource) {}
@@ -160,36 +144,10 @@ export class Identity {
     return rootsOf(graph, tokens).flatMap((token) => viewGrants(graph, token));
   }
 
-  /** What an origin reaches, with what the persons in it own: for a dry run. @throws KeelsonError `not_ready` */
+  /** What origins reach, for a dry run; what a person owns is an origin of its own. @throws KeelsonError `not_ready` */
   async reachOf(origin: Origin | readonly Origin[], nowUs: number = Date.now() * 1000): Promise<Reach> {
     const graph = this.#graph();
-    const { nodes } = graph;
-    const asked = rootsOf(graph, origin);
-    const owned = asked.flatMap((root) => [...graph.ownedBy(root)]).filter((node) => !graph.isEnded(node));
-    const closure = closureOf(graph, [...asked, ...owned], nowUs);
-    const reached = new Reached(graph);
-    for (const node of closure.nodes) reached.addNode(node);
-    const tokens = [...closure.rooted, ...closure.named, ...closure.unnamed];
-    for (const token of tokens) reached.addToken(token);
-    const count = (kind: NodeKind): number => closure.nodes.filter((node) => nodes.kind(node) === kind).length;
-    const idsOf = (kind: NodeKind): string[] =>
-      asked.filter((root) => nodes.kind(root) === kind).map((root) => nodes.id(root));
-    const lastUses = await Promise.all(
-      (['principal', 'agent', 'token'] as const).map(async (kind) => {
-        const ids = kind === 'token' ? [...idsOf(kind), ...closure.named.map((token) => nodes.id(token))] : idsOf(kind);
-        return ids.length === 0 ? null : this.source.lastUse(kind, ids.slice(0, LAST_USE_NAMES));
-      }),
-    );
-    return {
-      agents: reached.ids('agent'),
-      tools: reached.ids('tool'),
-      environments: reached.ids('environment'),
-      points: reached.ids('point'),
-      sessionCount: count('session'),
-      delegationCount: count('delegation'),
-      tokenCount: tokens.length,
-      lastUsedAtUs: lastUses.reduce((last, use) => (last === null || (use !== null && use > last) ? use : last), null),
-    };
+    return reachOf(graph, rootsOf(graph, origin), nowUs, (kind, ids) => this.source.lastUse(kind, ids));
   }
 
   /**
@@ -220,36 +178,6 @@ export class Identity {
     const { graph } = this.source;
     if (graph === undefined) throw new KeelsonError('not_ready', 'this process does not hold the identity graph');
     return graph;
-  }
-}
-
-/** Names of what a closure reaches. */
-class Reached {
-  readonly #nodes = new Set<number>();
-
-  constructor(private readonly graph: Graph) {}
-
-  /** A node, and what it used or was meant for. */
-  addNode(node: number): void {
-    const { uses, edges } = this.graph;
-    this.#nodes.add(node);
-    for (let use = uses.first(node); use >= 0; use = uses.next(use)) this.#nodes.add(uses.used(use));
-    for (let edge = edges.firstOfChild(node); edge >= 0; edge = edges.nextOfChild(edge)) {
-      if (this.graph.nodes.kind(edges.parent(edge)) === 'tool') this.#nodes.add(edges.parent(edge));
-    }
-  }
-
-  /** The points that cache a token. */
-  addToken(token: number): void {
-    const { edges } = this.graph;
-    for (let edge = edges.firstOfChild(token); edge >= 0; edge = edges.nextOfChild(edge)) {
-      if (this.graph.nodes.kind(edges.parent(edge)) === 'point') this.#nodes.add(edges.parent(edge));
-    }
-  }
-
-  ids(kind: NodeKind): string[] {
-    const { nodes } = this.graph;
-    return [...this.#nodes].filter((node) => nodes.kind(node) === kind).map((node) => nodes.id(node));
   }
 }
 

@@ -1,10 +1,11 @@
 /** What a request would end, without ending anything. */
 import type { Cause, Incomplete } from './cause.js';
 import type { Follower } from './follower.js';
-import type { Origin, Reach } from '../identity/identity.js';
+import type { Origin, OriginType } from '../identity/identity.js';
+import type { Reach } from '../identity/reach.js';
 import type { IdentityPort } from './identity-port.js';
 import type { KeyCount } from './causes.js';
-import { wantedKeys, type Wanted } from './order-keys.js';
+import { endOf, wantedKeys, type Wanted } from './order-keys.js';
 import type { Survey } from './survey.js';
 import { nameWorld, type World } from './world.js';
 
@@ -15,7 +16,8 @@ export type Asked = Pick<Cause, 'groups' | 'effect'> &
 export interface Blast {
   /** Names what was seen: for the order that follows. */
   readonly world: string;
-  readonly reach: Reach;
+  /** Undefined where nobody can tell: a key is a hash of what it stands for, and the graph does not know what groups tokens list. */
+  readonly reach: Reach | undefined;
   readonly subjects: readonly string[];
   readonly keys: readonly KeyCount[];
   readonly incomplete: readonly Incomplete[];
@@ -38,10 +40,12 @@ export async function dryRun(
   const { state } = follower;
   const cause = makeDraft(producer, asked, Number(follower.size) - 1);
   const world = (await survey.ask(follower, [cause])).get(cause.order)!;
-  const wanted = wantedKeys(state.material, cause, world, (subject) => state.hasLeft([subject]));
+  const hasLeft = (subject: string): boolean => state.hasLeft([subject]);
+  const wanted = wantedKeys(state.material, cause, world, hasLeft);
+  const origins = originsOf(cause, world, hasLeft);
   return {
     world: nameWorld(state.material.hasher, wanted.keys),
-    reach: await identity.reachOf(originsOf(cause, world)),
+    reach: origins && (await identity.reachOf(origins)),
     subjects: world.human.subjects,
     keys: countKeys(wanted),
     incomplete: wanted.incomplete,
@@ -49,10 +53,20 @@ export async function dryRun(
   };
 }
 
-function originsOf({ target, principal }: Cause, { human }: World): Origin[] {
-  if (principal !== undefined) return [{ subjects: human.subjects }];
-  if (target === undefined || target.type === 'key') return [];
-  return [{ type: target.type, issuer: target.issuer, id: target.value } as Origin];
+/** What the order would be about, with what of theirs does not go on under a successor; undefined where that is not known. */
+function originsOf(
+  cause: Cause,
+  { human, owned }: World,
+  hasLeft: (subject: string) => boolean,
+): readonly Origin[] | undefined {
+  const { target, groups } = cause;
+  if (target === undefined) {
+    if (groups.length > 0) return undefined;
+    const ending = owned.filter((one) => endOf(cause, one, human.subjects, hasLeft) !== undefined);
+    return [{ subjects: human.subjects }, ...ending];
+  }
+  const { type, issuer, value } = target;
+  return type === 'key' ? undefined : [{ type: type as OriginType, issuer, id: value }];
 }
 
 /** The cause that would be, as far as its keys depend on it. */

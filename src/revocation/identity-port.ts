@@ -2,7 +2,8 @@
  * What the processor asks of the identity graph. Pseudonyms are lower-case hex. Answers may be older than the question: each says how far
  * it is complete, and what appears later extends the order.
  */
-import type { Changed, Descendants, Human, Origin, Reach } from '../identity/identity.js';
+import type { Changed, Descendants, Human, Origin } from '../identity/identity.js';
+import type { Reach } from '../identity/reach.js';
 import type { Named, Owned } from '../identity/views.js';
 import type { Positions } from '../ledger/projection.js';
 
@@ -24,7 +25,7 @@ export interface IdentityPort {
   descendantsOf(origins: readonly Origin[]): Descendants | Promise<Descendants>;
   /** The grants that tokens say they stem from. */
   grantsOf(tokens: readonly Origin[]): readonly Named[] | Promise<readonly Named[]>;
-  /** For a dry run; with what the persons own. */
+  /** For a dry run; what persons own is an origin of its own. */
   reachOf(origins: readonly Origin[]): Reach | Promise<Reach>;
   /**
    * To whom and to what something was attached (token, session, grant, agent, delegation, alias) after `mark`; undefined `mark`: none, only

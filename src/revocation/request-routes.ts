@@ -9,6 +9,7 @@ import { formatTimestamp, parseTimestamp } from '../events/time.js';
 import type { Caller } from '../http/caller.js';
 import type { Http } from '../http/http.js';
 import { Problem } from '../http/problem.js';
+import type { Reach } from '../identity/reach.js';
 import { registerBulk } from './bulk-routes.js';
 import type { Desk, DeskOptions, Verb } from './desk.js';
 import type { Asked, Blast } from './dry-run.js';
@@ -71,14 +72,23 @@ const Counted = Type.Array(Type.Object({ type: Type.String(), change: Type.Strin
 const BlastView = Type.Object({
   world: Type.String({ description: 'Also the ETag' }),
   subjects: Type.Array(Type.String({ description: 'Pseudonym' })),
-  agents: Type.Array(Type.String()),
-  tools: Type.Array(Type.String()),
-  environments: Type.Array(Type.String()),
-  points: Type.Array(Type.String(), { description: 'Enforcement points that have seen one of the tokens' }),
-  tokenCount: Type.Integer(),
-  sessionCount: Type.Integer(),
-  delegationCount: Type.Integer(),
+  reach: Type.Enum(['known', 'unknown'], {
+    description:
+      'unknown, of a key and of a group: what hangs on it can not be told, and nothing of it is in the answer',
+  }),
+  agents: Type.Optional(Type.Array(Type.String())),
+  tools: Type.Optional(Type.Array(Type.String())),
+  environments: Type.Optional(Type.Array(Type.String())),
+  points: Type.Optional(
+    Type.Array(Type.String(), { description: 'Enforcement points that have seen one of the tokens' }),
+  ),
+  tokenCount: Type.Optional(Type.Integer()),
+  sessionCount: Type.Optional(Type.Integer()),
+  delegationCount: Type.Optional(Type.Integer()),
   lastUsedAt: Type.Optional(Type.String()),
+  lastUsedOf: Type.Optional(
+    Type.Enum(['all', 'part'], { description: 'part: there may be a later use that was not found' }),
+  ),
   keys: Counted,
   incomplete: Revocation.properties.incomplete,
 });
@@ -161,10 +171,19 @@ async function readAsked(
 }
 
 function viewBlast({ world, reach, subjects, keys, incomplete }: Blast): Static<typeof BlastView> {
-  const { agents, tools, environments, points, tokenCount, sessionCount, delegationCount, lastUsedAtUs } = reach;
   return {
     world,
     subjects: [...subjects],
+    ...(reach === undefined ? { reach: 'unknown' } : viewReach(reach)),
+    keys: keys.map((one) => ({ ...one })),
+    incomplete: incomplete.map((one) => ({ ...one })),
+  };
+}
+
+function viewReach({ lastUsedAtUs, isLastUseWhole, ...reach }: Reach) {
+  const { agents, tools, environments, points, tokenCount, sessionCount, delegationCount } = reach;
+  return {
+    reach: 'known' as const,
     agents: [...agents],
     tools: [...tools],
     environments: [...environments],
@@ -173,8 +192,7 @@ function viewBlast({ world, reach, subjects, keys, incomplete }: Blast): Static<
     sessionCount,
     delegationCount,
     ...(lastUsedAtUs === null ? {} : { lastUsedAt: formatTimestamp(lastUsedAtUs) }),
-    keys: keys.map((one) => ({ ...one })),
-    incomplete: incomplete.map((one) => ({ ...one })),
+    lastUsedOf: isLastUseWhole ? ('all' as const) : ('part' as const),
   };
 }
 

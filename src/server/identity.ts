@@ -66,8 +66,8 @@ const searchOptions = ({ database, config }: Foundation) => ({
 /** The last recorded use, out of search: the newest decision that names one of these. */
 export function lastUseIn(foundation: Foundation): GraphSource['lastUse'] {
   return async (kind, ids) => {
-    const filters =
-      kind === 'token'
+    const filters: Filter[] =
+      kind === 'token' || kind === 'session'
         ? ids.map((text) => ({ ...EVERYTHING, names: [DECIDED], things: [{ kind, text }] }))
         : [{ ...EVERYTHING, names: [{ kind, texts: ids }, DECIDED] }];
     let last: bigint | null = null;

@@ -211,22 +211,42 @@ describe('what changed for whom', () => {
 });
 
 describe('a dry run', () => {
-  it('reaches agents, tools, environments and points, with what the person owns', async () => {
-    const reach = await ask([
-      { type: 'agent.registered', agent: 'bot', owner: 'dana', tools: ['meant'] },
-      { type: 'token.seen', token: token('t1'), agent: 'bot', point: 'gateway', tool: 'deploy' },
-      {
-        type: 'decision.made',
-        decision: 'allow',
-        user: 'dana',
-        agent: 'shared',
-        tool: 'mail',
-        context: { environment: 'production' },
-      },
-    ]).reachOf({ subjects: [dana] }, NOW_US);
+  const events = [
+    { type: 'agent.registered', agent: 'bot', owner: 'dana', tools: ['meant'] },
+    { type: 'session.started', session_id: 's1', user: 'dana' },
+    { type: 'token.seen', token: token('t1'), agent: 'bot', point: 'gateway', tool: 'deploy' },
+    {
+      type: 'decision.made',
+      decision: 'allow',
+      user: 'dana',
+      agent: 'shared',
+      tool: 'mail',
+      context: { environment: 'production' },
+    },
+    { type: 'token.seen', token: token('t2'), agent: 'stranger', point: 'door', tool: 'other' },
+  ];
+
+  it('reaches agents, tools, environments and points, with what the person owns where that is named', async () => {
+    const bot = { type: 'agent', issuer: '', id: 'bot' } as const;
+    const reach = await ask(events).reachOf([{ subjects: [dana] }, bot], NOW_US);
     expect(reach).toMatchObject({ points: ['gateway'], environments: ['production'], tokenCount: 1 });
     expect([...reach.agents].sort()).toEqual(['bot', 'shared']);
     expect([...reach.tools].sort()).toEqual(['deploy', 'mail', 'meant']);
+    expect((await ask(events).reachOf({ subjects: [dana] }, NOW_US)).agents).toEqual(['shared']);
+  });
+
+  it('of a tool or an environment reaches who used it or is meant for it, and what is theirs', async () => {
+    const of = (type: 'tool' | 'environment', id: string) => ask(events).reachOf({ type, issuer: '', id }, NOW_US);
+    const used = { agents: ['bot'], points: ['gateway'], tokenCount: 1, sessionCount: 0 };
+    expect(await of('tool', 'deploy')).toMatchObject({ ...used, tools: ['deploy'] });
+    expect(await of('tool', 'meant')).toMatchObject({ ...used, tools: ['meant'] });
+    expect(await of('environment', 'production')).toMatchObject({ agents: ['shared'], sessionCount: 1 });
+    expect(await of('tool', 'nobody used')).toMatchObject({ agents: [], tokenCount: 0 });
+  });
+
+  it('counts the token that it is about', async () => {
+    const reach = await ask(events).reachOf({ type: 'token', issuer: 'https://as.example', id: 't1' }, NOW_US);
+    expect(reach).toMatchObject({ tokenCount: 1, points: ['gateway'] });
   });
 });
 

@@ -83,22 +83,30 @@ async function revoke(context: Context, what: string, id: string, options: Revok
 }
 
 function formatBlast(blast: Answer): string[] {
+  const keys = listOf(blast, 'keys').map((one) => `${textOf(one, 'count')} ${textOf(one, 'type')}`);
+  const incomplete = listOf(blast, 'incomplete').map((one) => `${textOf(one, 'reason')} ${textOf(one, 'issuer')}`);
+  return formatTable([
+    ...formatReach(blast),
+    ['keys', keys.join(', ')],
+    ['incomplete', incomplete.length === 0 ? 'no' : incomplete.join(', ')],
+    ['world', textOf(blast, 'world')],
+  ]);
+}
+
+function formatReach(blast: Answer): [string, string][] {
+  if (blast.reach === 'unknown') return [['reach', 'not known: nobody can tell what hangs on this, it may be much']];
   const names = ['agents', 'tools', 'environments', 'points'].map((member): [string, string] => {
     const list = blast[member];
     const all = Array.isArray(list) ? list.map(String) : [];
     const shown = all.slice(0, 10).join(' ');
     return [member, `${all.length}${all.length === 0 ? '' : `: ${shown}${all.length > 10 ? ' …' : ''}`}`];
   });
-  const keys = listOf(blast, 'keys').map((one) => `${textOf(one, 'count')} ${textOf(one, 'type')}`);
-  const incomplete = listOf(blast, 'incomplete').map((one) => `${textOf(one, 'reason')} ${textOf(one, 'issuer')}`);
-  return formatTable([
+  const lastUsed = textOf(blast, 'lastUsedAt');
+  return [
     ['tokens', textOf(blast, 'tokenCount')],
     ['sessions', textOf(blast, 'sessionCount')],
     ['delegations', textOf(blast, 'delegationCount')],
     ...names,
-    ['last used', textOf(blast, 'lastUsedAt')],
-    ['keys', keys.join(', ')],
-    ['incomplete', incomplete.length === 0 ? 'no' : incomplete.join(', ')],
-    ['world', textOf(blast, 'world')],
-  ]);
+    ['last used', blast.lastUsedOf === 'part' ? `${lastUsed} or later: not all of it could be looked up` : lastUsed],
+  ];
 }
