@@ -327,7 +327,7 @@ test('a time that is not signed is no time: an old message would be new with ano
   expect(isTimeSigned({ ...hmac, signs: 'body', time: { at: '/sent', toleranceS: 300 } })).toBe(true);
   const unsigned: HrSignature = { ...hmac, signs: 'body', time };
   const hr = { signature: unsigned };
-  expect(() => requireUsableHr({ hr } as never)).toThrow(expect.objectContaining({ code: 'invalid_request' }));
+  expect(() => requireUsableHr({ hr })).toThrow(expect.objectContaining({ code: 'invalid_request' }));
   const claim = readClaim(unsigned, { 'x-signature': 'aa', 'x-time': String(Math.floor(Date.now() / 1000)) }, 0);
   expect(claim).toBe('malformed_timestamp');
 });
