@@ -1,4 +1,5 @@
 /** What HR says twice, late, out of order, of the future, of thousands at once: on both event logs. */
+import pg from 'pg';
 import { afterAll, beforeAll, describe, expect, test, vi } from 'vitest';
 import { hasKafka, kafkaBrokers, topicPrefix } from '../../support/kafka.js';
 import { startServer, makeDataFolder } from '../../support/server.js';
@@ -96,7 +97,17 @@ describe.each([
       const ahead = new Date(Date.now() + 3_600_000).toISOString();
       await hr.say('left', { person: 'f' }, { timestamp: ahead });
       await hr.say('back', { person: 'f' }, { timestamp: ahead });
-      await until('turns', ['lifted', 'settled', 'ordered', 'refused', 'lifted', 'settled']);
+      const before = ['lifted', 'settled', 'ordered', 'refused', 'lifted', 'settled'];
+      await until('turns', before);
+      // Put right in between: what is of the future counts as of when it came, so that a return after it is after it,
+      await hr.say('left', { person: 'i' }, { timestamp: ahead });
+      await hr.say('back', { person: 'i' });
+      await until('turns', [...before, 'lifted', 'settled']);
+      // and one that was before it came is not.
+      await hr.say('left', { person: 'j' }, { timestamp: ahead });
+      await hr.say('back', { person: 'j' }, { timestamp: at(5) });
+      await until('turns', [...before, 'lifted', 'settled', 'ordered', 'refused']);
+      expect(await revoked('j')).toBe(true);
     });
 
     test('contradictions in one webhook count in their order', async () => {
@@ -111,9 +122,17 @@ describe.each([
 
     test('202 where the ledger is not waited for: durable, and it comes', async () => {
       const hr = await HrSystem.open(service, 'hasty');
-      const { status, body } = await hr.say('left', { person: 'h' }, { headers: { prefer: 'wait=0' } });
-      expect([200, 202]).toContain(status);
-      expect(body).toMatchObject({ accepted: 1, items: [{ status: 'accepted' }] });
+      const blocker = new pg.Client({ connectionString: service.database.adminUrl });
+      await blocker.connect();
+      try {
+        await blocker.query('begin');
+        await blocker.query('lock table keelson.page in access exclusive mode');
+        const { status, body } = await hr.say('left', { person: 'h' }, { headers: { prefer: 'wait=0' } });
+        expect({ status, body }).toMatchObject({ status: 202, body: { accepted: 1, items: [{ status: 'accepted' }] } });
+      } finally {
+        await blocker.query('rollback');
+        await blocker.end();
+      }
       await until('hasty', ['ordered']);
     });
 
