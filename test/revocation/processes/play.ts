@@ -29,14 +29,28 @@ export async function playAll(log: Record<string, string>, plays: readonly Play[
   try {
     const active = await stage.contender();
     let pair: Pair = { active, term: await active.term(), next: stage.contender() };
-    for (const one of plays) pair = await play(stage, pair, one);
+    for (const one of plays) {
+      console.log(`at ${one[0]}: ${one[1]}`);
+      pair = await play(stage, pair, one);
+    }
     await pair.next;
   } finally {
     await stage.close();
   }
 }
 
-async function play(stage: Stage, { active, next, term: old }: Pair, [point, fate]: Play): Promise<Pair> {
+/** Points that a term has only once, at its first decision. */
+const ONCE_A_TERM: readonly Point[] = ['term', 'term written'];
+
+/** Whoever comes next decides, in a term in which nothing is decided yet. */
+async function beginTerm(stage: Stage, { active, next, term }: Pair): Promise<Pair> {
+  const successor = await next;
+  await stage.kill(active);
+  return { active: successor, term: await successor.term(term), next: stage.contender() };
+}
+
+async function play(stage: Stage, pair: Pair, [point, fate]: Play): Promise<Pair> {
+  const { active, next, term: old } = ONCE_A_TERM.includes(point) ? await beginTerm(stage, pair) : pair;
   const leaver = await stage.prepareLeaver();
   const standby = await next;
   const held = active.hold(point);
