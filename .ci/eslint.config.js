@@ -21,7 +21,7 @@ const NO_SURROUNDINGS = [
 ];
 
 export default defineConfig(
-  { ignores: ['dist/**', 'node_modules/**', '.kafka/**', '**/*.mjs', '**/*.cjs', '**/*.js'] },
+  { ignores: ['dist/**', 'dist-guard/**', 'node_modules/**', '.kafka/**', '**/*.mjs', '**/*.cjs', '**/*.js'] },
   {
     files: ['src/**/*.ts', 'test/**/*.ts', 'bench/**/*.ts', 'examples/**/*.ts'],
     extends: [tseslint.configs.recommendedTypeChecked],

@@ -17,7 +17,7 @@ const rows = [
 ];
 /** Rooms that may import less than their row allows. */
 const only = { verify: ['core', 'protocol'], guard: ['core', 'protocol'], console: ['core', 'protocol', 'verify'] };
-/** Files of other rooms that these may import, too: they need nothing but Node. */
+/** Node's crypto behind core's ports: what stands outside the server may import these, too, for they need nothing of it. */
 const besides = { guard: '^src/platform/(hasher|signer)\\.ts$' };
 
 const at = (rooms) => `^src/(${rooms.join('|')})(/|\\.ts$)`;
@@ -51,6 +51,13 @@ const matching = (globs) =>
 module.exports = {
   forbidden: [
     ...forbidden,
+    {
+      name: 'node-crypto-needs-nothing-else',
+      severity: 'error',
+      comment: 'they are part of the package of the guard',
+      from: { path: besides.guard },
+      to: { pathNot: [at(['core']), '^crypto$'] },
+    },
     { name: 'no-cycles', severity: 'error', from: {}, to: { circular: true } },
     {
       name: 'pure-rooms-reach-no-node',
