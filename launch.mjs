@@ -1,6 +1,7 @@
-// `npm start`, `npm run keelson`, `npm test`: makes a checkout runnable, then runs it in this very process, so that signals reach it.
+// `npm start`, `npm run keelson`, `npm run demo`, `npm test`: makes a checkout runnable, then runs it in this very process, so that signals reach it.
 //
 //   node launch.mjs <command …>                    the program (src/main.ts)
+//   node launch.mjs --demo [flags]                 somebody leaves while their agents work (examples/demo)
 //   node launch.mjs --test [chaos] [files, flags]  the tests; ends with the line `Tests: N passed, N failed`
 //
 // Made of Node's built-in modules only. Dependencies are installed when package-lock.json says other than what is installed, and the
@@ -39,8 +40,9 @@ async function main(args) {
   requireNode(process.versions.node);
   await prepare();
   if (args[0] === '--test') return runTests(args.slice(1));
-  const program = path.join(dist, 'main.js');
-  process.argv = [process.argv[0], program, ...args];
+  const isDemo = args[0] === '--demo';
+  const program = isDemo ? at('examples', 'demo', 'demo.mjs') : path.join(dist, 'main.js');
+  process.argv = [process.argv[0], program, ...args.slice(isDemo ? 1 : 0)];
   await import(pathToFileURL(program).href);
 }
 

@@ -117,7 +117,7 @@ export class Processor {
     const { state } = follower;
     logger.info({ term }, 'revocation: this process decides');
     this.#term = term;
-    state.hearAll();
+    state.touchAll();
     let lookedMs = -Infinity;
     const hadGraph = survey.isHere;
     while (!ends.aborted && state.table.term <= term) {
@@ -147,7 +147,7 @@ export class Processor {
     while (follower.state.table.term < term && !ends.aborted) {
       await this.#publish([{ type: 'revocation.term', id: `revocation.term/${term}`, event }]);
     }
-    follower.state.hearAll();
+    follower.state.touchAll();
   }
 
   /** One look at everything. Answers when to look again at the latest, and what is to be written. */
@@ -195,8 +195,9 @@ export class Processor {
     const { survey, follower } = this.#options;
     const { state } = follower;
     const { subjects, things } = await survey.changed();
-    if (subjects === 'all') state.hearAll();
-    else state.hear(subjects, things);
+    if (subjects === 'all') state.touchAll();
+    else state.touch(subjects);
+    state.touchTargets(things);
   }
 
   #waitMs(wakeUs: number | undefined): number {

@@ -55,7 +55,7 @@ export class RevocationState {
   readonly #byEvent = new Map<string, string[]>();
   readonly #sources = new Map<string, Source>();
   readonly #groups = new Map<string, readonly string[]>();
-  /** Orders to which something may have to be added, and the entry that says so; −1: the graph does. */
+  /** Orders to which something may have to be added, and the entry that says so. */
   readonly touched = new Map<string, number>();
   /** What folding changed; taken by who keeps it. */
   readonly changed = new Set<string>();
@@ -168,30 +168,25 @@ export class RevocationState {
     }
   }
 
-  /** The graph learned something of these persons and things: the orders about them may have to grow. */
-  hear(subjects: Iterable<string>, things: Iterable<Thing>): void {
-    for (const cause of this.about(subjects)) this.#lookAgain(cause, this.index);
+  /** Something was attached to these things: the orders about them may have to grow. */
+  touchTargets(things: Iterable<Thing>): void {
     if (this.#byTarget.size === 0) return;
     for (const { type, issuer, id } of things) {
       for (const order of this.#byTarget.get(targetName(type, issuer, id)) ?? []) {
         const cause = this.causes.get(order)!;
-        this.#lookAgain(cause, cause.index);
+        if (cause.state === 'ordered') this.touched.set(order, cause.index);
       }
     }
   }
 
   /** Somebody new begins to decide: what was attached to leavers and targets while nobody looked is looked for. */
-  hearAll(): void {
+  touchAll(): void {
     for (const cause of this.causes.values()) {
       const mayGrow = isAboutPerson(cause) || cause.target !== undefined;
-      if (mayGrow && !this.touched.has(cause.order)) this.#lookAgain(cause, cause.index);
+      if (cause.state === 'ordered' && mayGrow && !this.touched.has(cause.order)) {
+        this.touched.set(cause.order, cause.index);
+      }
     }
-  }
-
-  /** What is just being ordered may be without what is new: it is looked at when it is there. */
-  #lookAgain({ order, state }: Cause, index: number): void {
-    if (state === 'ordered') this.touched.set(order, index);
-    else if (state === 'pending' && !this.touched.has(order)) this.touched.set(order, -1);
   }
 
   /**

@@ -55,13 +55,12 @@ export class Survey {
     return worlds;
   }
 
-  /** To whom and to what something was attached since this was asked before; the first time: nobody knows, so all. */
+  /** To whom and to what something was attached since this was asked before; the first time: nothing. */
   async changed(): Promise<Pick<Changed, 'subjects' | 'things'>> {
     if (!this.isHere) return { subjects: [], things: [] };
-    const isFirst = this.#mark === undefined;
     const changed = await this.options.identity.changedSince(this.#mark);
     this.#mark = changed.mark;
-    return isFirst ? { subjects: 'all', things: [] } : changed;
+    return changed;
   }
 
   async #waitFor(size: number): Promise<number> {

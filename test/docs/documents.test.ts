@@ -19,6 +19,7 @@ const documents = [
   'SECURITY.md',
   'CHANGELOG.md',
   'examples/hr/README.md',
+  'examples/gateway/README.md',
   'examples/mcp-opa/README.md',
   ...(await readdir(join(ROOT, 'docs'))).filter((name) => name.endsWith('.md')).map((name) => `docs/${name}`),
 ];
