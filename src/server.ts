@@ -153,12 +153,13 @@ async function open(
   await provisioning.register(http);
   await openHr(http, foundation, intake.intake, access, metrics);
   registerWebhooks(http, { webhooks, clock });
-  const cases = openCases(foundation, ledger, intake.intake, readiness);
-  closing.add(cases.close);
-  cases.register(http);
   const feed = await openFeed(foundation, intake.intake, readiness, metrics);
   closing.add(feed.close);
   await feed.register(http);
+  const { points } = feed;
+  const cases = openCases({ foundation, ledger, intake: intake.intake, points, webhooks, readiness, metrics });
+  closing.add(cases.close);
+  cases.register(http);
   const adminTokenFile = join(storage.dataFolder, 'admin.token');
   await ensureAdmin(access.store, clock, adminTokenFile);
   const url = await listen(http, config.KEELSON_HOST, config.KEELSON_PORT);

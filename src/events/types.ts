@@ -137,11 +137,11 @@ export interface Agent {
   justification?: Json;
 }
 
-/** An order was followed to its end, at every enforcement point. Members that are not named here are kept, sealed. */
+/** An order was followed to its end, at every enforcement point; or something contradicts how it ended. Members that are not named here are kept, sealed. */
 export interface Case {
   /** Unique within the producer's source; made by intake where absent. */
   id?: string;
-  type: 'case.closed';
+  type: 'case.closed' | 'case.reopened';
   timestamp: string;
   /** The producer's epoch and number in it, where it stamps its events. */
   epoch?: number;
@@ -150,8 +150,8 @@ export interface Case {
   order: string;
   /** The change of the table that completed it: who enforces it, enforces the order. */
   seq?: number;
-  /** `enforced`: every instance attested it; `fenced`: the others have no lease any more; `incomplete`: `incomplete` says what is not proven. */
-  result: string;
+  /** `enforced`: every instance that could have a lease attested it; `fenced`: the others have none any more that was granted before; `incomplete`: `incomplete` says what is not proven. */
+  result?: string;
   /** When its last part was in the ledger. */
   ordered_at?: Timestamp;
   /** When it was closed. */
@@ -160,10 +160,20 @@ export interface Case {
   points?: {
     /** The point. */
     point?: string;
-    /** Instances that attested that they enforce it. */
+    /** Instances that attested that they enforce all of it. */
     acked?: number;
-    /** Instances that did not, and whose lease has run out. */
+    /** Instances that did not, and whose lease has run out that was granted before. */
     fenced?: number;
+    /** Instances that attested it, and can not find keys of every type that it names. */
+    partial?: number;
+    /** Instances that attested another table than there is. */
+    contradicting?: number;
+    /** Instances that had no lease when it was ordered, and were not waited for. */
+    absent?: number;
+    /** When the first of the acks was in the ledger. */
+    first_acked_at?: Timestamp;
+    /** When the last of them was. */
+    last_acked_at?: Timestamp;
   }[];
   /** The instances, as far as they fit. */
   instances?: {
@@ -171,22 +181,59 @@ export interface Case {
     instance?: string;
     /** Its point. */
     point?: string;
-    /** `acked` or `fenced`. */
+    /** `acked`, `partial`, `contradicting`, `fenced` or `absent`. */
     status?: string;
     /** The log of the entry with its ack. */
     log?: string;
     /** The entry with its ack. */
     index?: number;
+    /** When its ack was in the ledger. */
+    acked_at?: Timestamp;
+    /** Types of keys that the order names and its mapping can not find. */
+    unmapped?: string[];
   }[];
   /** What is not proven. */
   incomplete?: {
-    /** As a code: those of the order; no_instances. */
+    /** As a code: those of the order; no_instances, unmapped_keys, contradicting_ack, allowed_after. */
     reason?: string;
     /** Whose tokens it is about. */
     issuer?: string;
     /** How many it is about, where that is known. */
     count?: number;
+    /** The point it is about. */
+    point?: string;
+    /** The instance it is about, where it is one. */
+    instance?: string;
+    /** Types of keys that can not be found there. */
+    key_types?: string[];
+    /** The log of the entry that says so. */
+    log?: string;
+    /** The entry that says so. */
+    index?: number;
   }[];
+  /** Why it was reopened: `allowed_after`. */
+  reason_code?: string;
+  /** The decision that contradicts it. */
+  decision?: {
+    /** The log of its entry. */
+    log?: string;
+    /** Its entry. */
+    index?: number;
+    /** Who published it. */
+    producer?: string;
+    /** The enforcement point. */
+    point?: string;
+    /** The instance. */
+    instance?: string;
+    /** When it was made, by its producer. */
+    decided_at?: Timestamp;
+    /** When the event log took it. */
+    recorded_at?: Timestamp;
+    /** The table that it was made by, as its guard says. */
+    seq?: number;
+    /** The type of the key that the order names. */
+    key_type?: string;
+  };
 }
 
 /** An OAuth client's life: who registered it, when, why, approved by whom. Members that are not named here are kept, sealed. */
@@ -747,11 +794,11 @@ export interface LogSchema {
   text: string;
 }
 
-/** An enforcement point came or went. Members that are not named here are kept, sealed. */
+/** An enforcement point came or went, or was taken out of service. Members that are not named here are kept, sealed. */
 export interface Point {
   /** Unique within the producer's source; made by intake where absent. */
   id?: string;
-  type: 'point.enrolled' | 'point.retired';
+  type: 'point.enrolled' | 'point.retired' | 'point.quarantined' | 'point.released';
   timestamp: string;
   /** The producer's epoch and number in it, where it stamps its events. */
   epoch?: number;
@@ -797,6 +844,10 @@ export interface Point {
     /** The approver's words. */
     comment?: Json;
   }[];
+  /** The order that it did not attest. */
+  order?: string;
+  /** The API token that it was asked with, by its id. */
+  by_token?: string;
   /** Who owns it. */
   owner?: Person;
   /** Who did it. */

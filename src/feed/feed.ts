@@ -12,6 +12,7 @@ import { MAX_FRAME_FACTS } from '../protocol/frame.js';
 import type { LeaseRequest } from '../protocol/grant.js';
 import { FOLDED_CHANNEL } from '../revocation/store.js';
 import { FeedCore, step, type FeedEffect, type FeedInput } from './core.js';
+import { POINTS_CHANNEL } from './points.js';
 import { applyChanges, type FeedStore } from './store.js';
 
 export interface FeedShellOptions {
@@ -24,6 +25,8 @@ export interface FeedShellOptions {
   readonly keptFacts: number;
   readonly clock: Clock;
   readonly logger: Logger;
+  /** Told what was said on `POINTS_CHANNEL`, in whichever process. */
+  readonly onPoints: (what: string) => void;
 }
 
 /** Where nothing wakes it, it looks this often. */
@@ -141,8 +144,10 @@ export class Feed {
     const { store, logger } = this.#options;
     try {
       await sleep(READ_EVERY_MS, undefined, { signal: this.#stopping.signal });
+      // Who is answered by this read: nobody joins them before it is folded to.
+      const asked = [...this.core.asked.keys()];
       const beganUs = this.#nowUs();
-      const size = await store.readSize(this.#process);
+      const size = await store.readSize(this.#process, asked);
       this.#step({ kind: 'read', beganUs, size });
       this.#wakeUp();
     } catch (error) {
@@ -206,8 +211,11 @@ export class Feed {
       });
       try {
         await client.connect();
-        client.on('notification', () => this.#wakeUp());
-        await client.query(`listen ${FOLDED_CHANNEL}`);
+        client.on('notification', ({ channel, payload = '' }) => {
+          if (channel === POINTS_CHANNEL) this.#options.onPoints(payload);
+          else this.#wakeUp();
+        });
+        await client.query(`listen ${FOLDED_CHANNEL}; listen ${POINTS_CHANNEL}`);
         this.#wakeUp();
         await ended;
       } catch {

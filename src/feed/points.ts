@@ -10,6 +10,7 @@ import type { Clock } from '../platform/clock.js';
 import type { Database } from '../platform/database.js';
 import { nodeHasher } from '../platform/hasher.js';
 import { instanceOf } from '../protocol/join.js';
+import { SILENT_US } from './leases.js';
 
 export interface PointsOptions {
   readonly database: Database;
@@ -28,7 +29,12 @@ export interface Instance {
   /** 32 bytes. */
   readonly publicKey: Buffer;
   readonly retired: boolean;
+  /** Its point is out of service: it gets no lease. */
+  readonly quarantined: boolean;
 }
+
+/** Who is to have no connection: for good, or so that they connect again. */
+export type OutListener = (isOut: (instance: Instance) => boolean, why: 'retired' | 'again') => void;
 
 export interface EnrolmentRequest {
   readonly point: string;
@@ -38,6 +44,9 @@ export interface EnrolmentRequest {
   readonly madeBy: string;
 }
 
+/** Told when a point or an instance is taken out, put out of service or let go on: `retired instance <id>`, `changed point <name>`. */
+export const POINTS_CHANNEL = 'keelson_points';
+
 const PREFIX = 'kle_';
 const SETTLE_MS = 10_000;
 /** How long a row may be believed. */
@@ -45,13 +54,19 @@ const FRESH_MS = 5_000;
 const MAX_KNOWN = 100_000;
 
 export class Points {
+  readonly #listeners = new Set<OutListener>();
   readonly #known = new Map<string, { readonly instance: Instance; readonly untilMs: number }>();
 
   constructor(private readonly options: PointsOptions) {}
 
-  /** Makes a point known. Doing it twice changes nothing. */
+  /** Makes a point known. Doing it twice changes nothing. @throws KeelsonError `conflict`: it was retired */
   async enrol(point: string): Promise<void> {
     const { database, clock } = this.options;
+    const { rows } = await database.query(
+      'select 1 from keelson.feed_point where point = $1 and retired_at_us is not null',
+      [point],
+    );
+    if (rows.length > 0) throw new KeelsonError('conflict', 'this point was retired: take another name');
     await this.#publish('point.enrolled', `point/${point}`, { point });
     await database.query(
       'insert into keelson.feed_point (point, enrolled_at_us) values ($1, $2) on conflict do nothing',
@@ -113,7 +128,7 @@ export class Points {
         generation,
       });
     });
-    return { id, point, publicKey: Buffer.from(publicKey), retired: false };
+    return (await this.#find(id))!;
   }
 
   /** Who has joined under an id, as of the last seconds. @throws KeelsonError `unauthenticated` */
@@ -132,9 +147,107 @@ export class Points {
     return known.instance;
   }
 
+  /**
+   * Takes out a point with all its instances, or one instance, for good. From now on they are refused, here at once and in every process as
+   * soon as it hears of it, in seconds at most; then it is written.
+   * @throws KeelsonError `not_found`; `timeout`: it is out, and not written yet: once more does no harm
+   */
+  async retire(point: string, instance: string | undefined, why: Record<string, string>): Promise<void> {
+    const { database, clock } = this.options;
+    const { rowCount } =
+      instance === undefined
+        ? await database.query(
+            'update keelson.feed_point set retired_at_us = coalesce(retired_at_us, $2) where point = $1',
+            [point, clock.nowUs()],
+          )
+        : await database.query(
+            'update keelson.feed_instance set retired_at_us = coalesce(retired_at_us, $3) where point = $1 and id = $2',
+            [point, Buffer.from(instance, 'hex'), clock.nowUs()],
+          );
+    if (rowCount !== 1) throw new KeelsonError('not_found', 'there is no such point or instance');
+    await this.#tell(instance === undefined ? `retired point ${point}` : `retired instance ${instance}`);
+    await this.#writeRetired(point, instance, why);
+  }
+
+  /** Takes out an instance if it has asked for no lease for so long; and writes that, where it is out. */
+  async retireSilent(instance: string, silentUs: number): Promise<void> {
+    const { database, clock } = this.options;
+    const { rows } = await database.query<{ point: string }>(
+      `update keelson.feed_instance set retired_at_us = coalesce(retired_at_us, $3)
+       where id = $1 and (retired_at_us is not null or ${SILENT_US} >= $2) returning point`,
+      [Buffer.from(instance, 'hex'), silentUs, clock.nowUs()],
+    );
+    const point = rows[0]?.point;
+    if (point === undefined) return;
+    await this.#tell(`retired instance ${instance}`);
+    await this.#writeRetired(point, instance, { reason_code: 'silent' });
+  }
+
+  /** Gives a point no leases until it is released; twice is once. @throws KeelsonError `not_found`, `timeout` as `retire` */
+  async quarantine(point: string, why: Record<string, string>): Promise<void> {
+    const { database, clock } = this.options;
+    const { rows } = await database.query<{ at_us: bigint }>(
+      `update keelson.feed_point set quarantined_at_us = coalesce(quarantined_at_us, $2)
+       where point = $1 and retired_at_us is null returning quarantined_at_us as at_us`,
+      [point, clock.nowUs()],
+    );
+    if (rows[0] === undefined) throw new KeelsonError('not_found', 'there is no such point');
+    await this.#tell(`changed point ${point}`);
+    await this.#publish('point.quarantined', `point/${point}/quarantined/${rows[0].at_us}`, { point, ...why });
+  }
+
+  /** Gives a point leases again. @throws KeelsonError `not_found`: it is not in quarantine; `timeout`: nothing is changed yet */
+  async release(point: string, why: Record<string, string>): Promise<void> {
+    const { database } = this.options;
+    const { rows } = await database.query<{ at_us: bigint }>(
+      'select quarantined_at_us as at_us from keelson.feed_point where point = $1 and quarantined_at_us is not null',
+      [point],
+    );
+    if (rows[0] === undefined) throw new KeelsonError('not_found', 'there is no such point in quarantine');
+    const { at_us: atUs } = rows[0];
+    await this.#publish('point.released', `point/${point}/released/${atUs}`, { point, ...why });
+    await database.query(
+      'update keelson.feed_point set quarantined_at_us = null where point = $1 and quarantined_at_us = $2',
+      [point, atUs],
+    );
+    await this.#tell(`changed point ${point}`);
+  }
+
+  /** Hears who is to have no connection any more. Returns how to stop. */
+  onOut(listener: OutListener): () => void {
+    this.#listeners.add(listener);
+    return () => void this.#listeners.delete(listener);
+  }
+
+  /** These are to connect again, where they are connected to this process. */
+  reconnect(instances: readonly string[]): void {
+    const some = new Set(instances);
+    for (const listener of this.#listeners) listener(({ id }) => some.has(formatHex(id)), 'again');
+  }
+
+  /** Something was said on `POINTS_CHANNEL`: what is believed of it is asked anew, and who is out has no connection any more. */
+  changed(what: string): void {
+    const [verb, kind, name] = what.split(' ');
+    const isMeant = ({ id, point }: Instance): boolean => (kind === 'point' ? point : formatHex(id)) === name;
+    for (const [key, { instance }] of this.#known) if (isMeant(instance)) this.#known.delete(key);
+    if (verb === 'retired') for (const listener of this.#listeners) listener(isMeant, 'retired');
+  }
+
+  async #tell(what: string): Promise<void> {
+    this.changed(what);
+    await this.options.database.query('select pg_notify($1, $2)', [POINTS_CHANNEL, what]);
+  }
+
+  #writeRetired(point: string, instance: string | undefined, why: Record<string, string>): Promise<void> {
+    return instance === undefined
+      ? this.#publish('point.retired', `point/${point}/retired`, { point, ...why })
+      : this.#publish('point.retired', `instance/${instance}/retired`, { point, instance, ...why });
+  }
+
   async #find(id: Buffer): Promise<Instance | undefined> {
     const { rows } = await this.options.database.query<Instance>(
-      `select i.id, i.point, i.public_key as "publicKey", i.retired_at_us is not null or p.retired_at_us is not null as retired
+      `select i.id, i.point, i.public_key as "publicKey", i.retired_at_us is not null or p.retired_at_us is not null as retired,
+         p.quarantined_at_us is not null as quarantined
        from keelson.feed_instance i join keelson.feed_point p using (point) where i.id = $1`,
       [id],
     );

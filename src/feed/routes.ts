@@ -1,5 +1,5 @@
 /** `/v1/points` for administrators, `/v1/feed` for instances: all that the socket does, too, by plain GET and POST. docs/feed.md */
-import type { FastifyContextConfig, FastifyReply } from 'fastify';
+import type { FastifyContextConfig, FastifyReply, FastifyRequest } from 'fastify';
 import { Type } from 'typebox';
 import { formatBase64, formatHex, parseBase64 } from '../core/bytes.js';
 import { KeelsonError } from '../core/error.js';
@@ -51,6 +51,39 @@ export function registerPoints(http: Http, { points }: FeedRoutesOptions): void 
       return reply.code(201).send({ point });
     },
   );
+  http.delete(
+    '/v1/points/:point',
+    {
+      config: admin,
+      schema: {
+        tags,
+        summary: 'Retire a point with all its instances, for good',
+        params: Type.Object({ point: PointName }),
+        response: { 204: Type.Null(), '4xx': Problem, '5xx': Problem },
+      },
+    },
+    async ({ params: { point }, caller }, reply) => {
+      await points.retire(point, undefined, askedBy(caller));
+      return reply.code(204).send(null);
+    },
+  );
+  http.delete(
+    '/v1/points/:point/instances/:instance',
+    {
+      config: admin,
+      schema: {
+        tags,
+        summary: 'Retire an instance of a point, for good',
+        params: Type.Object({ point: PointName, instance: Type.String({ pattern: '^[0-9a-f]{32}$' }) }),
+        response: { 204: Type.Null(), '4xx': Problem, '5xx': Problem },
+      },
+    },
+    async ({ params: { point, instance }, caller }, reply) => {
+      await points.retire(point, instance, askedBy(caller));
+      return reply.code(204).send(null);
+    },
+  );
+  registerQuarantine(http, points);
   http.post(
     '/v1/enrolments',
     {
@@ -79,6 +112,35 @@ export function registerPoints(http: Http, { points }: FeedRoutesOptions): void 
     },
   );
 }
+
+function registerQuarantine(http: Http, points: FeedRoutesOptions['points']): void {
+  const schema = {
+    tags,
+    params: Type.Object({ point: PointName }),
+    response: { 204: Type.Null(), '4xx': Problem, '5xx': Problem },
+  };
+  http.put(
+    '/v1/points/:point/quarantine',
+    { config: admin, schema: { ...schema, summary: 'Give a point no leases, so that it refuses everything' } },
+    async ({ params: { point }, caller }, reply) => {
+      await points.quarantine(point, askedBy(caller));
+      return reply.code(204).send(null);
+    },
+  );
+  http.delete(
+    '/v1/points/:point/quarantine',
+    { config: admin, schema: { ...schema, summary: 'Give a point leases again' } },
+    async ({ params: { point }, caller }, reply) => {
+      await points.release(point, askedBy(caller));
+      return reply.code(204).send(null);
+    },
+  );
+}
+
+const askedBy = ({ tokenId }: FastifyRequest['caller']): Record<string, string> => ({
+  reason_code: 'asked',
+  by_token: tokenId,
+});
 
 export function registerFeed(http: Http, options: FeedRoutesOptions): void {
   registerJoin(http, options);
@@ -197,6 +259,7 @@ function registerWrites(http: Http, options: FeedRoutesOptions): void {
       { config: signed, schema: { tags, summary: 'Ask for time: the grant for a nonce' } },
       async (request, reply) => {
         const instance = await authenticateInstance(options, request);
+        if (instance.quarantined) throw new KeelsonError('forbidden', 'this point is in quarantine: it gets no lease');
         const bytes = readBody(request.body, LEASE_REQUEST_BYTES);
         const grant = await feed.lease(
           readLeaseRequest(realm, instance, bytes),

@@ -33,6 +33,8 @@ export const CLOSE = {
   tooMuch: 4429,
   retired: 4401,
   connectedAgain: 4409,
+  /** It has not attested what it was told: it is told again. */
+  again: 4412,
   /** As HTTP's 503. */
   notReady: 4503,
   goingAway: 1001,
@@ -65,10 +67,18 @@ export async function registerSocket(http: Http, options: SocketOptions): Promis
   const stop = options.feed.onFrame((from, frame) => {
     for (const connection of connections.values()) connection.tell(from, frame);
   });
+  const stopOut = options.points.onOut((isOut, why) => {
+    for (const connection of connections.values()) {
+      if (!isOut(connection.instance)) continue;
+      if (why === 'retired') connection.end(CLOSE.retired, 'this instance was retired');
+      else connection.end(CLOSE.again, 'connect again: what was told is not attested');
+    }
+  });
   http.decorateRequest('instance', undefined);
   await http.register(websocket, { options: { maxPayload: MAX_MESSAGE_BYTES, perMessageDeflate: false } });
   http.addHook('preClose', async () => {
     stop();
+    stopOut();
     for (const connection of connections.values()) connection.end(CLOSE.goingAway, 'this server stops');
   });
   http.route({
@@ -117,7 +127,7 @@ class Connection {
 
   constructor(
     private readonly socket: WebSocket,
-    private readonly instance: Instance,
+    readonly instance: Instance,
     private readonly options: SocketOptions,
   ) {
     socket.on('message', (data, isBinary) => this.#hear(data as Buffer, isBinary));
@@ -166,9 +176,10 @@ class Connection {
     }
   }
 
-  /** Grants only to who is not retired by now. */
+  /** Grants only to who is not retired, nor in quarantine, by now. */
   async #lease(request: LeaseRequest): Promise<void> {
-    await this.options.points.instance(this.instance.id);
+    const { quarantined } = await this.options.points.instance(this.instance.id);
+    if (quarantined) return;
     const grant = await this.options.feed.lease(request, this.#gone.signal);
     if (grant !== undefined) this.#send(grant);
   }

@@ -5,6 +5,7 @@ import type { Database } from '../platform/database.js';
 import type { Hasher } from '../core/hasher.js';
 import { FACT_BYTES, parseFact, type Fact } from '../protocol/fact.js';
 import { FactTable } from '../protocol/fact-table.js';
+import { noteLeases } from './leases.js';
 
 const LIFECYCLE = 'lifecycle/0/g1';
 const PROJECTION = 'revocation';
@@ -78,11 +79,12 @@ export class FeedStore {
 
   /**
    * How many entries of lifecycle are committed, by a transaction that also writes: a replica, or a primary that was cut off and must wait
-   * for its replicas, does not answer.
+   * for its replicas, does not answer. Before it answers it is noted that these instances (32 hex digits) may get a lease by it.
    * @throws KeelsonError `database_unavailable`
    */
-  async readSize(process: string): Promise<bigint> {
+  async readSize(process: string, asked: readonly string[] = []): Promise<bigint> {
     return this.database.transaction(async (tx) => {
+      await noteLeases(tx, asked);
       await tx.query(
         `insert into keelson.feed_read (process, read_at) values ($1, clock_timestamp())
          on conflict (process) do update set read_at = excluded.read_at`,

@@ -99,7 +99,12 @@ export class FactTable implements FactSource {
 
   /** The head, in fresh memory. */
   head(): TableHead {
-    return { seq: this.#seq, chainHash: this.#link.slice(0, HASH_BYTES), stateHash: this.#state.bytes() };
+    return { seq: this.#seq, chainHash: this.#link.slice(0, HASH_BYTES), stateHash: this.stateHash() };
+  }
+
+  /** The state hash, in fresh memory. */
+  stateHash(): Uint8Array {
+    return this.#state.bytes();
   }
 
   find(bytes: Uint8Array, at = 0): number {

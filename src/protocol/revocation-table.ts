@@ -12,12 +12,37 @@ import { FactTable, type FactSource, type TableHead } from './fact-table.js';
 import { KEY_BYTES } from './keys.js';
 import { OpenOrders } from './open-orders.js';
 import type { Change, Part } from './part.js';
+import { STATE_HASH_BYTES } from './state-hash.js';
 
 /** What a record did. */
 export interface Applied {
   /** Changed facts, 25 bytes each, in order; the last has number `seq`. */
   readonly facts: Uint8Array;
+  /** The state hash after each of them, 32 bytes each. */
+  readonly stateHashes: Uint8Array;
   readonly seq: number;
+}
+
+/** Collects what a record changes. */
+class Changes {
+  readonly #facts: Uint8Array[] = [];
+  readonly #stateHashes: Uint8Array[] = [];
+
+  add(fact: Uint8Array | undefined, table: FactTable): void {
+    if (fact === undefined) return;
+    this.#facts.push(fact.slice());
+    this.#stateHashes.push(table.stateHash());
+  }
+
+  finish(seq: number): Applied {
+    return { facts: concat(this.#facts, FACT_BYTES), stateHashes: concat(this.#stateHashes, STATE_HASH_BYTES), seq };
+  }
+}
+
+function concat(parts: readonly Uint8Array[], size: number): Uint8Array {
+  const bytes = new Uint8Array(parts.length * size);
+  parts.forEach((part, i) => bytes.set(part, i * size));
+  return bytes;
 }
 
 export class RevocationTable implements FactSource {
@@ -88,14 +113,12 @@ export class RevocationTable implements FactSource {
     this.#index = index;
     if (part.term < this.#term) return undefined;
     this.#term = part.term;
-    const facts: Uint8Array[] = [];
+    const changes = new Changes();
     if (part.changes !== undefined) {
-      for (const change of part.changes) this.#applyChange(change, facts);
-      this.#put(this.#canary, 0, false, this.parts + 1, facts);
+      for (const change of part.changes) this.#applyChange(change, changes);
+      this.#put(this.#canary, 0, false, this.parts + 1, changes);
     }
-    const bytes = new Uint8Array(facts.length * FACT_BYTES);
-    facts.forEach((fact, i) => bytes.set(fact, i * FACT_BYTES));
-    return { facts: bytes, seq: this.seq };
+    return changes.finish(this.seq);
   }
 
   /**
@@ -108,37 +131,37 @@ export class RevocationTable implements FactSource {
     if (index <= this.#index) return undefined;
     this.#index = index;
     const said = stalenessUs === undefined ? {} : { stalenessUs };
-    const fact = this.facts.putFact({ key, blocked: false, cutoffUs: undefined, ...said });
-    return { facts: fact?.slice() ?? new Uint8Array(0), seq: this.seq };
+    const changes = new Changes();
+    changes.add(this.facts.putFact({ key, blocked: false, cutoffUs: undefined, ...said }), this.facts);
+    return changes.finish(this.seq);
   }
 
-  #applyChange(change: Change, facts: Uint8Array[]): void {
+  #applyChange(change: Change, changes: Changes): void {
     const { keys } = change;
     for (let at = 0; at < keys.length; at += KEY_BYTES) {
       if (equalBytes(keys.subarray(at, at + KEY_BYTES), this.#canary)) continue;
       const cutoffUs = this.#cutoffOf(keys, at);
       switch (change.change) {
         case 'block':
-          if (this.orders.open(keys, at, change.order)) this.#put(keys, at, true, cutoffUs, facts);
+          if (this.orders.open(keys, at, change.order)) this.#put(keys, at, true, cutoffUs, changes);
           break;
         case 'lift':
           if (!this.orders.close(keys, at, change.order)) break;
-          this.#put(keys, at, this.orders.has(keys, at), Math.max(cutoffUs, change.atUs), facts);
+          this.#put(keys, at, this.orders.has(keys, at), Math.max(cutoffUs, change.atUs), changes);
           break;
         case 'cutoff':
-          this.#put(keys, at, this.orders.has(keys, at), Math.max(cutoffUs, change.atUs), facts);
+          this.#put(keys, at, this.orders.has(keys, at), Math.max(cutoffUs, change.atUs), changes);
           break;
         case 'expire':
           this.orders.forget(keys, at);
-          this.#put(keys, at, false, -Infinity, facts);
+          this.#put(keys, at, false, -Infinity, changes);
           break;
       }
     }
   }
 
-  #put(keys: Uint8Array, at: number, blocked: boolean, cutoffUs: number, facts: Uint8Array[]): void {
-    const fact = this.facts.put(keys, at, blocked, cutoffUs === -Infinity ? undefined : cutoffUs);
-    if (fact !== undefined) facts.push(fact.slice());
+  #put(keys: Uint8Array, at: number, blocked: boolean, cutoffUs: number, changes: Changes): void {
+    changes.add(this.facts.put(keys, at, blocked, cutoffUs === -Infinity ? undefined : cutoffUs), this.facts);
   }
 
   #cutoffOf(keys: Uint8Array, at: number): number {

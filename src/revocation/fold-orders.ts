@@ -19,7 +19,7 @@ export function foldOrder(state: RevocationState, event: LifecycleEvent): void {
   }
   const applied = state.table.apply(BigInt(index), part);
   if (applied === undefined) return;
-  if (part.changes !== undefined) state.tableChanges.push({ index, facts: applied.facts, seq: applied.seq });
+  if (part.changes !== undefined) state.tableChanges.push({ index, ...applied });
   const from = objectOf(body, 'cause');
   const cause = from && causeOf(state, from);
   if (cause !== undefined) countPart(cause, numberOf(body, 'number'));

@@ -38,5 +38,30 @@ export const revocationSettings = Type.Object({
     maximum: 300_000,
     description: 'How far the clock of an issuer of tokens may differ from Keelson’s',
   }),
+  KEELSON_CASE_WARN_S: Type.Integer({
+    default: 5,
+    minimum: 0,
+    maximum: 60,
+    description: 'A case that goes on for so long after its last part is warned of; 0: never',
+  }),
+  KEELSON_CASE_RETRY_S: Type.Integer({
+    default: 10,
+    minimum: 0,
+    maximum: 60,
+    description: 'After so long, instances that have not attested it are made to connect again; 0: never',
+  }),
+  KEELSON_CASE_CALL_S: Type.Integer({
+    default: 30,
+    minimum: 0,
+    maximum: 60,
+    description: 'After so long, a webhook `case.late` is sent; 0: never',
+  }),
+  KEELSON_CASE_QUARANTINE_S: Type.Integer({
+    default: 0,
+    minimum: 0,
+    maximum: 60,
+    description:
+      'After so long, points of instances that have not attested it get no leases until an administrator lets them go on; 0: never',
+  }),
 });
 export type RevocationSettings = Static<typeof revocationSettings>;

@@ -28,6 +28,8 @@ interface Source {
 export interface TableChange {
   readonly index: number;
   readonly facts: Uint8Array;
+  /** After each of them, 32 bytes each. */
+  readonly stateHashes: Uint8Array;
   readonly seq: number;
 }
 

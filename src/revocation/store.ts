@@ -3,6 +3,7 @@ import type { PoolClient } from 'pg';
 import { formatHex } from '../core/bytes.js';
 import { FACT_BYTES, flagsOf, parseFact, type Fact } from '../protocol/fact.js';
 import { KEY_BYTES } from '../protocol/keys.js';
+import { STATE_HASH_BYTES } from '../protocol/state-hash.js';
 import type { Cause } from './cause.js';
 import type { KeyChange, RevocationState } from './state.js';
 
@@ -77,22 +78,30 @@ interface FactChange extends Fact {
   readonly seq: number;
   readonly index: number;
   readonly bytes: Uint8Array;
+  readonly stateHash: Uint8Array;
 }
 
 async function writeFacts(tx: PoolClient, schema: string, { tableChanges }: RevocationState): Promise<void> {
   const changes: FactChange[] = [];
-  for (const { index, facts, seq } of tableChanges) {
+  for (const { index, facts, stateHashes, seq } of tableChanges) {
     const count = facts.length / FACT_BYTES;
     for (let i = 0; i < count; i++) {
       const bytes = facts.subarray(i * FACT_BYTES, (i + 1) * FACT_BYTES);
-      changes.push({ ...parseFact(bytes)!, index, bytes, seq: seq - count + 1 + i });
+      const stateHash = stateHashes.subarray(i * STATE_HASH_BYTES, (i + 1) * STATE_HASH_BYTES);
+      changes.push({ ...parseFact(bytes)!, index, bytes, stateHash, seq: seq - count + 1 + i });
     }
   }
   if (changes.length === 0) return;
   await tx.query(
-    `insert into ${schema}.revocation_change (seq, index, fact)
-     select seq, index, decode(fact, 'hex') from unnest($1::bigint[], $2::bigint[], $3::text[]) as given (seq, index, fact)`,
-    [changes.map(({ seq }) => seq), changes.map(({ index }) => index), changes.map(({ bytes }) => formatHex(bytes))],
+    `insert into ${schema}.revocation_change (seq, index, fact, state_hash)
+     select seq, index, decode(fact, 'hex'), decode(state_hash, 'hex')
+     from unnest($1::bigint[], $2::bigint[], $3::text[], $4::text[]) as given (seq, index, fact, state_hash)`,
+    [
+      changes.map(({ seq }) => seq),
+      changes.map(({ index }) => index),
+      changes.map(({ bytes }) => formatHex(bytes)),
+      changes.map(({ stateHash }) => formatHex(stateHash)),
+    ],
   );
   const last = [...new Map(changes.map((change) => [formatHex(change.key), change]))];
   const isGone = ([, fact]: [string, FactChange]): boolean => flagsOf(fact) === 0;

@@ -1,3 +1,4 @@
+import type { Registry } from 'prom-client';
 import type { Intake } from '../intake/intake.js';
 import { KeelsonError } from '../core/error.js';
 import type { Http } from '../http/http.js';
@@ -5,9 +6,12 @@ import { createCursors } from '../http/cursor.js';
 import type { Readiness } from '../http/readiness.js';
 import { ProjectionRunner } from '../ledger/projection-runner.js';
 import { Cases } from '../revocation/cases/cases.js';
-import { Closer } from '../revocation/cases/closer.js';
+import { CaseFollower } from '../revocation/cases/case-follower.js';
+import { CaseNews } from '../revocation/cases/news.js';
+import type { PointsPort } from '../revocation/cases/points-port.js';
 import { casesProjection } from '../revocation/cases/projection.js';
 import { registerCases } from '../revocation/cases/routes.js';
+import type { Webhooks } from '../webhooks/webhooks.js';
 import type { Foundation } from './foundation.js';
 import type { LedgerParts } from './ledger.js';
 
@@ -16,26 +20,57 @@ export interface RunningCases {
   readonly close: () => Promise<void>;
 }
 
+export interface CaseParts {
+  readonly foundation: Foundation;
+  readonly ledger: LedgerParts;
+  readonly intake: Intake;
+  readonly points: PointsPort;
+  readonly webhooks: Pick<Webhooks, 'publish'>;
+  readonly readiness: Readiness;
+  readonly metrics: Registry;
+}
+
 /** Starts what follows orders to their end. */
-export function openCases(
-  { database, logger, clock, keyring }: Foundation,
-  { reader, watch }: LedgerParts,
-  intake: Intake,
-  readiness: Readiness,
-): RunningCases {
+export function openCases({
+  foundation,
+  ledger,
+  intake,
+  points,
+  webhooks,
+  readiness,
+  metrics,
+}: CaseParts): RunningCases {
+  const { database, logger, clock, keyring, config } = foundation;
+  const { reader, watch } = ledger;
   const runner = new ProjectionRunner({ database, reader, watch, logger, projection: casesProjection() });
   readiness.add('cases', () => {
     if (runner.failure instanceof KeelsonError) throw runner.failure;
     if (runner.failure !== undefined) throw new KeelsonError('not_ready', 'cases are not followed');
   });
   const cases = new Cases(database);
-  const closer = new Closer({ cases, intake, clock, logger });
+  const follower = new CaseFollower({
+    cases,
+    points,
+    intake,
+    webhooks,
+    news: new CaseNews({ database, webhooks, clock }),
+    timers: {
+      warnUs: config.KEELSON_CASE_WARN_S * 1e6,
+      retryUs: config.KEELSON_CASE_RETRY_S * 1e6,
+      callUs: config.KEELSON_CASE_CALL_S * 1e6,
+      quarantineUs: config.KEELSON_CASE_QUARANTINE_S * 1e6,
+    },
+    clock,
+    logger,
+    metrics,
+  });
   runner.start();
-  closer.start();
+  follower.start();
   return {
-    register: (http) => registerCases(http, { cases, cursors: createCursors(keyring.macKey('cursor').export()) }),
+    register: (http) =>
+      registerCases(http, { cases, points, cursors: createCursors(keyring.macKey('cursor').export()) }),
     close: async () => {
-      await closer.close();
+      await follower.close();
       await runner.close();
     },
   };

@@ -2,6 +2,7 @@ import type { Registry } from 'prom-client';
 import { Acks } from '../feed/acks.js';
 import { Feed } from '../feed/feed.js';
 import { openFeedKeys } from '../feed/keys.js';
+import { readLeaseless, readSilence } from '../feed/leases.js';
 import { Points } from '../feed/points.js';
 import { registerFeed, registerPoints } from '../feed/routes.js';
 import { registerSocket } from '../feed/socket.js';
@@ -12,6 +13,8 @@ import { KeelsonError } from '../core/error.js';
 import type { Intake } from '../intake/intake.js';
 import { nodeHasher } from '../platform/hasher.js';
 import { nodeVerifier } from '../platform/signer.js';
+import type { PointsPort } from '../revocation/cases/points-port.js';
+import { FENCED_AFTER_US } from '../revocation/cases/standing.js';
 import type { Foundation } from './foundation.js';
 import { revocationMaterial } from './revocation.js';
 
@@ -20,6 +23,8 @@ const JOIN_POOL_SIZE = 2;
 
 export interface RunningFeed {
   register(http: Http): Promise<void>;
+  /** What cases ask of it. */
+  readonly points: PointsPort;
   readonly close: () => Promise<void>;
 }
 
@@ -34,6 +39,7 @@ export async function openFeed(
   const { ledgerName: ledger } = installation;
   const generation = Number(installation.generation.slice(1));
   const keys = await openFeedKeys({ database, clock }, storage.dataFolder, ledger);
+  const points = new Points({ database, joins: storage.openPool(JOIN_POOL_SIZE), clock, intake, ledger, generation });
   const feed = new Feed({
     // Of its own: who asks for other things must not keep anybody from a lease.
     store: new FeedStore(storage.openPool(FEED_POOL_SIZE), nodeHasher),
@@ -44,10 +50,10 @@ export async function openFeed(
     keptFacts: config.KEELSON_FEED_KEPT_CHANGES,
     clock,
     logger,
+    onPoints: (what) => points.changed(what),
   });
   const realm = { ledger, verifier: nodeVerifier };
   const acks = new Acks({ intake, logger, realm, generation });
-  const points = new Points({ database, joins: storage.openPool(JOIN_POOL_SIZE), clock, intake, ledger, generation });
   readiness.add('feed', () => {
     if (feed.failure instanceof KeelsonError) throw feed.failure;
     if (feed.failure !== undefined) throw new KeelsonError('not_ready', 'the feed does not go on');
@@ -60,6 +66,13 @@ export async function openFeed(
       registerPoints(http, options);
       registerFeed(http, options);
       await registerSocket(http, options);
+    },
+    points: {
+      silentUs: (instances) => readSilence(database, instances),
+      leaseless: (instances) => readLeaseless(database, instances, FENCED_AFTER_US),
+      retireSilent: (instance, silentUs) => points.retireSilent(instance, silentUs),
+      quarantine: (point, order) => points.quarantine(point, { reason_code: 'not_attested', order }),
+      reconnect: (instances) => points.reconnect(instances),
     },
     close: async () => {
       await acks.close();

@@ -105,7 +105,8 @@ describe('RevocationTable', () => {
   it('ignores lower terms and redelivered records, and counts what changes', () => {
     const table = new RevocationTable(hasher, canary);
     const block: Change[] = [{ change: 'block', order: order(1), keys: user }];
-    expect(table.apply(4n, { term: 2n, changes: undefined })).toEqual({ facts: new Uint8Array(0), seq: 0 });
+    const none = new Uint8Array(0);
+    expect(table.apply(4n, { term: 2n, changes: undefined })).toEqual({ facts: none, stateHashes: none, seq: 0 });
     expect(table.apply(5n, { term: 1n, changes: block })).toBeUndefined();
     expect(check(table, [user], NOW)).toEqual({ revoked: false });
     expect(table.apply(6n, { term: 2n, changes: block })).toMatchObject({ seq: 2 });

@@ -10,6 +10,7 @@ import { deriveCanaryKey, deriveKey } from '../../src/protocol/keys.js';
 import type { Change, Part } from '../../src/protocol/part.js';
 import { RevocationTable } from '../../src/protocol/revocation-table.js';
 import { decodeSnapshot, encodeSnapshot } from '../../src/protocol/snapshot.js';
+import { STATE_HASH_BYTES } from '../../src/protocol/state-hash.js';
 import { keysOfToken, type TokenFacts } from '../../src/protocol/token-keys.js';
 
 /**
@@ -212,6 +213,8 @@ describe('RevocationTable against a walk through graph and history', () => {
             const fact = parseFact(applied!.facts, at)!;
             changes.push(applied!.facts.subarray(at, at + FACT_BYTES));
             expect(guard.put(fact.key, 0, fact.blocked, fact.cutoffUs)).toEqual(changes.at(-1));
+            const hash = (at / FACT_BYTES) * STATE_HASH_BYTES;
+            expect(guard.stateHash()).toEqual(applied!.stateHashes.subarray(hash, hash + STATE_HASH_BYTES));
           }
           for (let back = Math.max(0, i - entry.again); back <= i; back++) {
             expect(table.apply(BigInt(back), partOf(log[back]!, back))).toBeUndefined();

@@ -1,34 +1,94 @@
 /** Reading cases: orders, who enforces them, and how they ended. */
 import type { Database } from '../../platform/database.js';
-import type { Incomplete } from '../cause.js';
-import type { CaseInstance, OpenCase } from './step.js';
+import type { KeyType } from '../../protocol/keys.js';
+import type { Incomplete, OrderKeyType } from '../cause.js';
+import type { CaseInstance, Contradiction, OpenCase } from './standing.js';
+
+export interface ClosedCase {
+  readonly result: string;
+  readonly log: string;
+  readonly index: bigint;
+  /** When the event log took its entry, microseconds since 1970. */
+  readonly appendedUs: number;
+  /** Its body. */
+  readonly doc: unknown;
+}
 
 export interface CaseRow extends OpenCase {
   readonly complete: boolean;
-  readonly closed:
-    { readonly result: string; readonly log: string; readonly index: bigint; readonly doc: unknown } | undefined;
+  /** When the event log took its first part. */
+  readonly firstPartUs: number;
+  readonly parts: number;
+  /** Whom it is about: pseudonyms in hex. */
+  readonly subjects: readonly string[];
+  readonly target: { readonly type: string; readonly issuer: string; readonly value: string } | undefined;
+  readonly closed: ClosedCase | undefined;
+  readonly contradictions: readonly CaseContradiction[];
+}
+
+export interface CaseContradiction extends Contradiction {
+  /** When the event log took the entry that says so. */
+  readonly appendedUs: number;
+  /** Body of that entry. */
+  readonly doc: unknown;
+  /** That entry. */
+  readonly saidIn: { readonly log: string; readonly index: bigint };
 }
 
 interface Row {
   readonly order_name: string;
   readonly doc: {
     readonly seq: number;
+    readonly orderedUs?: number;
     readonly lastPartUs: number;
     readonly complete: boolean;
+    readonly parts: number;
     readonly incomplete: readonly Incomplete[];
+    readonly target?: CaseRow['target'];
   };
+  readonly subjects: readonly string[];
   readonly index: bigint;
+  readonly change_index: bigint | null;
+  readonly key_types: readonly OrderKeyType[];
   readonly result: string | null;
   readonly log: string | null;
   readonly closed_index: bigint | null;
+  readonly closed_us: bigint | null;
   readonly closed_doc: unknown;
+  readonly reopened: readonly ReopenedRow[] | null;
   readonly [column: string]: unknown;
 }
 
+interface ReopenedRow {
+  readonly log: string;
+  readonly index: number;
+  readonly at: number;
+  readonly doc: {
+    readonly decision?: {
+      readonly log?: string;
+      readonly index?: number;
+      readonly point?: string;
+      readonly instance?: string;
+    };
+  };
+}
+
+/** Contradictions that are told with a case; there may be more. */
+const MAX_CONTRADICTIONS = 100;
+
 /** Orders in force or lifted, with the case of their last part. */
-const SELECT = `select c.order_name, c.doc, c.index, k.result, k.log, k.index as closed_index, k.doc as closed_doc
+const SELECT = `select c.order_name, c.doc, c.subjects, c.index, t.index as change_index, types.found as key_types,
+    k.result, k.log, k.index as closed_index, k.appended_at_us as closed_us, k.doc as closed_doc, r.reopened
   from keelson.revocation_cause c
   left join keelson.case_closed k on k.order_name = c.order_name and k.seq = (c.doc->>'seq')::bigint
+  left join keelson.revocation_change t on t.seq = (c.doc->>'seq')::bigint
+  left join lateral (
+    select array(select distinct type from keelson.revocation_key where order_name = c.order_name order by type) as found
+  ) types on true
+  left join lateral (
+    select jsonb_agg(jsonb_build_object('log', log, 'index', index, 'at', appended_at_us, 'doc', doc) order by log, index) as reopened
+    from (select * from keelson.case_reopened o where o.order_name = c.order_name order by log, index limit ${MAX_CONTRADICTIONS}) o
+  ) r on true
   where c.doc ? 'seq'`;
 
 export class Cases {
@@ -44,12 +104,12 @@ export class Cases {
   }
 
   /** Newest first, those below `beforeIndex`. */
-  async list(beforeIndex: bigint | undefined, limit: number): Promise<(CaseRow & { readonly index: bigint })[]> {
+  async list(beforeIndex: bigint | undefined, limit: number): Promise<(CaseRow & { readonly causeIndex: bigint })[]> {
     const { rows } = await this.database.query<Row>(
       `${SELECT} and ($1::bigint is null or c.index < $1) order by c.index desc limit $2`,
       [beforeIndex ?? null, limit],
     );
-    return rows.map((row) => ({ ...readRow(row), index: row.index }));
+    return rows.map((row) => ({ ...readRow(row), causeIndex: row.index }));
   }
 
   async find(order: string): Promise<CaseRow | undefined> {
@@ -57,35 +117,96 @@ export class Cases {
     return rows[0] && readRow(rows[0]);
   }
 
-  /** Every instance that ever joined, and what it attested last. */
+  /** Every instance that ever joined, and what it attested last; which of them has a lease, these tables don't know. */
   async instances(): Promise<CaseInstance[]> {
     const { rows } = await this.database.query<{
       instance: string;
       point: string;
+      joined_index: bigint;
       retired: boolean;
+      quarantined: boolean;
       seq: bigint | null;
       log: string | null;
       index: bigint | null;
+      appended_at_us: bigint | null;
+      key_types: KeyType[] | null;
+      mapping_hash: string | null;
+      is_true: boolean | null;
     }>(
-      `select i.instance, i.point, i.retired, a.seq, a.log, a.index
-       from keelson.case_instance i left join keelson.case_ack a using (instance) order by i.instance`,
+      `select i.instance, i.point, i.joined_index, i.retired, coalesce(p.quarantined, false) as quarantined,
+         a.seq, a.log, a.index, a.appended_at_us, a.key_types, encode(a.mapping_hash, 'hex') as mapping_hash,
+         t.state_hash = a.state_hash as is_true
+       from keelson.case_instance i left join keelson.case_point p using (point) left join keelson.case_ack a using (instance)
+       left join keelson.revocation_change t on t.seq = a.seq order by i.instance`,
     );
-    return rows.map(({ instance, point, retired, seq, log, index }) => ({
-      instance,
-      point,
-      retired,
-      ack: seq === null ? undefined : { seq: Number(seq), log: log!, index: index! },
+    return rows.map((row) => ({
+      instance: row.instance,
+      point: row.point,
+      joinedIndex: row.joined_index,
+      retired: row.retired,
+      quarantined: row.quarantined,
+      mayHoldLease: true,
+      ack:
+        row.seq === null
+          ? undefined
+          : {
+              seq: Number(row.seq),
+              log: row.log!,
+              index: row.index!,
+              appendedUs: Number(row.appended_at_us),
+              isTrue: row.is_true ?? undefined,
+              keyTypes: row.key_types!,
+              mappingHash: row.mapping_hash!,
+            },
     }));
   }
 }
 
-function readRow({ order_name, doc, result, log, closed_index, closed_doc }: Row): CaseRow {
+function readRow(row: Row): CaseRow {
+  const { order_name, doc, result, log, closed_index, closed_us, closed_doc } = row;
   return {
     order: order_name,
     seq: doc.seq,
+    index: row.change_index ?? -1n,
     orderedUs: doc.lastPartUs,
+    firstPartUs: doc.orderedUs ?? doc.lastPartUs,
+    parts: doc.parts,
     complete: doc.complete,
     incomplete: doc.incomplete,
-    closed: result === null ? undefined : { result, log: log!, index: closed_index!, doc: closed_doc },
+    keyTypes: [...new Set(row.key_types.flatMap(keyTypeOf))],
+    subjects: row.subjects,
+    target: doc.target,
+    contradictions: (row.reopened ?? []).map(readContradiction),
+    closed:
+      result === null
+        ? undefined
+        : { result, log: log!, index: closed_index!, appendedUs: Number(closed_us), doc: closed_doc },
   };
+}
+
+function readContradiction({ log, index, at, doc }: ReopenedRow): CaseContradiction {
+  const { decision = {} } = doc;
+  return {
+    log: decision.log ?? '',
+    index: BigInt(decision.index ?? 0),
+    point: decision.point,
+    instance: decision.instance,
+    appendedUs: at,
+    doc,
+    saidIn: { log, index: BigInt(index) },
+  };
+}
+
+/** As an ack names them. What a key stands for that was given as such, nobody knows. */
+function keyTypeOf(type: OrderKeyType): KeyType[] {
+  switch (type) {
+    case 'agent_held':
+      return ['agent'];
+    case 'client_held':
+      return ['client'];
+    case 'key':
+      return [];
+    default:
+      return [type];
+  }
 }

@@ -11,8 +11,17 @@ import { ACK_BYTES, parseAck } from '../../protocol/ack.js';
 import { numberOf, textOf } from '../body.js';
 
 export const CASES = 'cases';
-const TABLES = ['case_instance', 'case_ack', 'case_closed'] as const;
-const TYPES = new Set(['point.enrolled', 'point.retired', 'ack.collected', 'case.closed', 'log.schema']);
+const TABLES = ['case_instance', 'case_ack', 'case_closed', 'case_point', 'case_reopened'] as const;
+const TYPES = new Set([
+  'point.enrolled',
+  'point.retired',
+  'point.quarantined',
+  'point.released',
+  'ack.collected',
+  'case.closed',
+  'case.reopened',
+  'log.schema',
+]);
 /** `C3 01`, then the schema's fingerprint. */
 const FINGERPRINT_AT = 2;
 const FINGERPRINT_BYTES = 8;
@@ -26,6 +35,7 @@ interface At {
 export function casesProjection(): Projection {
   return {
     name: CASES,
+    topics: ['lifecycle', 'activity'],
     open: async (tx, schema) => new CasesFold(schema, await learnSchemas(tx)),
     async clear(tx, schema) {
       for (const table of TABLES) await tx.query(`delete from ${schema}.${table}`);
@@ -79,10 +89,15 @@ class CasesFold implements Fold {
         return this.#enrol(tx, record, at);
       case 'point.retired':
         return this.#retire(tx, record);
+      case 'point.quarantined':
+      case 'point.released':
+        return this.#quarantine(tx, record, at);
       case 'ack.collected':
         return this.#ack(tx, record, at);
       case 'case.closed':
         return this.#close(tx, record, at);
+      case 'case.reopened':
+        return this.#reopen(tx, record, at);
     }
   }
 
@@ -103,6 +118,16 @@ class CasesFold implements Fold {
     );
   }
 
+  async #quarantine(tx: PoolClient, { type, body }: DecodedRecord, { index }: At): Promise<void> {
+    const point = textOf(body, 'point');
+    if (point === undefined) return;
+    await tx.query(
+      `insert into ${this.schema}.case_point (point, quarantined, index) values ($1, $2, $3)
+       on conflict (point) do update set quarantined = excluded.quarantined, index = excluded.index`,
+      [point, type === 'point.quarantined', index],
+    );
+  }
+
   async #ack(tx: PoolClient, { body }: DecodedRecord, { log, index, appendedUs }: At): Promise<void> {
     const bytes = body.acks;
     if (!Buffer.isBuffer(bytes)) return;
@@ -120,19 +145,32 @@ class CasesFold implements Fold {
     }
   }
 
-  async #close(tx: PoolClient, { body }: DecodedRecord, { log, index }: At): Promise<void> {
+  async #reopen(tx: PoolClient, { body }: DecodedRecord, { log, index, appendedUs }: At): Promise<void> {
+    const order = textOf(body, 'order');
+    if (order === undefined) return;
+    await tx.query(
+      `insert into ${this.schema}.case_reopened (order_name, log, index, appended_at_us, doc) values ($1, $2, $3, $4, $5)`,
+      [order, log, index, appendedUs, jsonOf(body)],
+    );
+  }
+
+  async #close(tx: PoolClient, { body }: DecodedRecord, { log, index, appendedUs }: At): Promise<void> {
     const [order, result] = [textOf(body, 'order'), textOf(body, 'result')];
     const seq = numberOf(body, 'seq');
     if (order === undefined || result === undefined || seq === undefined) return;
-    const doc = JSON.stringify(body, (_, value: unknown) => (typeof value === 'bigint' ? Number(value) : value));
     await tx.query(
-      `insert into ${this.schema}.case_closed as c (order_name, seq, result, log, index, doc) values ($1, $2, $3, $4, $5, $6)
-       on conflict (order_name, seq) do update set result = excluded.result, log = excluded.log, index = excluded.index, doc = excluded.doc
+      `insert into ${this.schema}.case_closed as c (order_name, seq, result, log, index, appended_at_us, doc)
+       values ($1, $2, $3, $4, $5, $6, $7) on conflict (order_name, seq) do update
+         set result = excluded.result, log = excluded.log, index = excluded.index, appended_at_us = excluded.appended_at_us,
+           doc = excluded.doc
          where (excluded.log, excluded.index) < (c.log, c.index)`,
-      [order, seq, result, log, index, doc],
+      [order, seq, result, log, index, appendedUs, jsonOf(body)],
     );
   }
 }
+
+const jsonOf = (body: DecodedRecord['body']): string =>
+  JSON.stringify(body, (_, value: unknown) => (typeof value === 'bigint' ? Number(value) : value));
 
 const TOLD_MAX = 20;
 

@@ -1,0 +1,181 @@
+/** Looks twice a second at the cases that go on, in every process: the entry's id follows from order and seq, so that one of them counts. */
+import { setTimeout as sleep } from 'node:timers/promises';
+import { Counter, Gauge, type Registry } from 'prom-client';
+import type { Intake } from '../../intake/intake.js';
+import type { Clock } from '../../platform/clock.js';
+import type { Logger } from '../../platform/logger.js';
+import type { Message, Webhooks } from '../../webhooks/webhooks.js';
+import type { CaseRow, Cases } from './cases.js';
+import { describeClosed } from './entry.js';
+import type { CaseNews } from './news.js';
+import type { PointsPort } from './points-port.js';
+import type { CaseInstance } from './standing.js';
+import { caseId, CasesState, stepCases, type CasesEffect, type CasesInput, type CaseTimers } from './step.js';
+
+export interface CaseFollowerOptions {
+  readonly cases: Cases;
+  readonly points: PointsPort;
+  readonly intake: Pick<Intake, 'publishOwn'>;
+  readonly webhooks: Pick<Webhooks, 'publish'>;
+  readonly news: CaseNews;
+  readonly timers: CaseTimers;
+  readonly clock: Clock;
+  readonly logger: Logger;
+  readonly metrics: Registry;
+}
+
+const LOOK_MS = 500;
+const SETTLE_MS = 5_000;
+/** How often it is looked for who has gone for good. */
+const SILENCE_MS = 60_000;
+/** Cases that go on, at most; and entries written at once. */
+const MAX_OPEN = 10_000;
+const AT_ONCE = 100;
+/** Names in a log line or a webhook. */
+const MAX_NAMED = 100;
+
+export class CaseFollower {
+  readonly #state: CasesState;
+  readonly #stopping = new AbortController();
+  readonly #contradicted: Counter;
+  #silenceMs = -Infinity;
+  #running: Promise<void> = Promise.resolve();
+
+  constructor(private readonly options: CaseFollowerOptions) {
+    const state = (this.#state = new CasesState(options.timers));
+    const registers = [options.metrics];
+    new Gauge({
+      name: 'keelson_cases_late',
+      help: 'Cases that go on for longer than KEELSON_CASE_WARN_S',
+      registers,
+      collect() {
+        this.set(state.late);
+      },
+    });
+    this.#contradicted = new Counter({
+      name: 'keelson_case_contradicting_acks_total',
+      help: 'Acks of a table that there is not, as this process saw them',
+      registers,
+    });
+  }
+
+  start(): void {
+    this.#running = this.#run();
+  }
+
+  async close(): Promise<void> {
+    this.#stopping.abort();
+    await this.#running;
+  }
+
+  async #run(): Promise<void> {
+    const { signal } = this.#stopping;
+    while (!signal.aborted) {
+      try {
+        await this.#look();
+        await this.#lookForSilence();
+        await this.options.news.tell();
+      } catch (error) {
+        if (!signal.aborted) this.options.logger.warn({ err: error }, 'revocation: cases are looked at again');
+      }
+      await sleep(LOOK_MS, undefined, { signal }).catch(() => undefined);
+    }
+  }
+
+  async #look(): Promise<void> {
+    const open = await this.options.cases.open(MAX_OPEN);
+    if (open.length === 0 && this.#state.followed.size === 0) return;
+    await this.#step({ kind: 'looked', open, instances: await this.#instances(open) });
+  }
+
+  /** All instances; of those that have not attested every case, whether they may have a lease that is older than this look. */
+  async #instances(open: readonly CaseRow[]): Promise<CaseInstance[]> {
+    const { cases, points } = this.options;
+    const instances = await cases.instances();
+    const seq = open.reduce((greatest, one) => Math.max(greatest, one.seq), 0);
+    const behind = instances.filter(({ ack }) => ack === undefined || ack.seq < seq || ack.isTrue !== true);
+    const leaseless = await points.leaseless(behind.map(({ instance }) => instance));
+    return instances.map((one) => ({ ...one, mayHoldLease: !leaseless.has(one.instance) }));
+  }
+
+  async #lookForSilence(): Promise<void> {
+    const { cases, points, clock } = this.options;
+    if (clock.monotonicMs() - this.#silenceMs < SILENCE_MS) return;
+    this.#silenceMs = clock.monotonicMs();
+    const there = (await cases.instances()).filter(({ retired }) => !retired);
+    await this.#step({ kind: 'silence', silentUs: await points.silentUs(there.map(({ instance }) => instance)) });
+  }
+
+  async #step(input: CasesInput): Promise<void> {
+    const { clock, intake } = this.options;
+    const effects = stepCases(this.#state, input, Math.floor(clock.monotonicMs() * 1000));
+    const closed = effects.flatMap((effect) =>
+      effect.kind !== 'close'
+        ? []
+        : {
+            type: 'case.closed',
+            id: caseId(effect.order),
+            event: describeClosed(effect.order, effect.outcome, clock.nowUs()),
+          },
+    );
+    for (let i = 0; i < closed.length; i += AT_ONCE) await intake.publishOwn(closed.slice(i, i + AT_ONCE), SETTLE_MS);
+    for (const effect of effects) if (effect.kind !== 'close') await this.#act(effect);
+  }
+
+  async #act(effect: Exclude<CasesEffect, { kind: 'close' }>): Promise<void> {
+    const { points, logger, webhooks, clock } = this.options;
+    switch (effect.kind) {
+      case 'warn':
+        return logger.warn(sayLate(effect), 'revocation: a case goes on for long');
+      case 'call':
+        return webhooks.publish({
+          type: 'case.late',
+          timestampUs: clock.nowUs(),
+          data: sayLate(effect),
+          key: caseId(effect.order),
+        });
+      case 'retry':
+        return points.reconnect(effect.instances);
+      case 'quarantine':
+        for (const point of effect.points) {
+          logger.error({ point, order: effect.order.order }, 'revocation: a point is put out of service');
+          await points.quarantine(point, effect.order.order);
+        }
+        return;
+      case 'contradicted':
+        this.#contradicted.inc();
+        logger.error(sayContradicted(effect.instance), 'revocation: an instance attests a table that there is not');
+        return webhooks.publish(tellContradicted(effect.instance, clock.nowUs()));
+      case 'retire':
+        logger.info({ instance: effect.instance }, 'revocation: an instance that has been silent is retired');
+        return points.retireSilent(effect.instance, effect.silentUs);
+    }
+  }
+}
+
+function sayLate({ order, waitedUs, stragglers }: Extract<CasesEffect, { kind: 'warn' | 'call' }>): Message['data'] {
+  return {
+    order: order.order,
+    seq: order.seq,
+    waited_s: Math.floor(waitedUs / 1e6),
+    count: stragglers.length,
+    stragglers: stragglers
+      .slice(0, MAX_NAMED)
+      .map(({ instance, point, standing }) => ({ instance, point, status: standing })),
+  };
+}
+
+const sayContradicted = ({ instance, point, ack }: CaseInstance): Message['data'] => ({
+  instance,
+  point,
+  seq: ack!.seq,
+  log: ack!.log,
+  index: Number(ack!.index),
+});
+
+const tellContradicted = (one: CaseInstance, nowUs: bigint): Message => ({
+  type: 'case.contradicted',
+  timestampUs: nowUs,
+  data: sayContradicted(one),
+  key: `${one.instance}/${one.ack!.seq}`,
+});

@@ -1,0 +1,99 @@
+/** When a case is over, and how. Pure. */
+import type { KeyType } from '../../protocol/keys.js';
+import {
+  FENCED_AFTER_US,
+  standingOf,
+  unmappedTypes,
+  type CaseInstance,
+  type Contradiction,
+  type OpenCase,
+  type Standing,
+} from './standing.js';
+
+/** What is not proven, and whom it is about. */
+export interface CaseGap {
+  /** Of the order (`Incomplete`), or `no_instances`, `unmapped_keys`, `contradicting_ack`, `allowed_after`. */
+  readonly reason: string;
+  readonly issuer?: string;
+  readonly count?: number;
+  readonly point?: string;
+  readonly instance?: string;
+  readonly keyTypes?: readonly KeyType[];
+  readonly log?: string;
+  readonly index?: bigint;
+}
+
+export interface StandingInstance extends CaseInstance {
+  readonly standing: Standing;
+  readonly unmapped: readonly KeyType[];
+}
+
+export interface CaseOutcome {
+  readonly result: 'enforced' | 'fenced' | 'incomplete';
+  /** Those whom the order concerns: who is retired, or came later and attested nothing, is left out. */
+  readonly instances: readonly StandingInstance[];
+  readonly incomplete: readonly CaseGap[];
+}
+
+/** Named one by one so far; the rest of a kind is left to their entries. */
+const MAX_NAMED = 50;
+
+/**
+ * How a case ends by now; undefined: it goes on.
+ * @param waitedUs how long its last part is known to have been committed, by a clock that is never set. Less is safe: a grant that did not
+ *   know of it is older.
+ */
+export function closeCase(order: OpenCase, all: readonly CaseInstance[], waitedUs: number): CaseOutcome | undefined {
+  const instances = standingsOf(order, all, waitedUs).filter(
+    ({ standing }) => standing !== 'retired' && standing !== 'later',
+  );
+  if (instances.some((one) => isWaitedFor(one, waitedUs))) return undefined;
+  const incomplete = gapsOf(order, instances);
+  const has = (standing: Standing): boolean => instances.some((one) => one.standing === standing);
+  const isEnforced = has('acked') && !has('fenced');
+  return { result: incomplete.length > 0 ? 'incomplete' : isEnforced ? 'enforced' : 'fenced', instances, incomplete };
+}
+
+export const standingsOf = (order: OpenCase, all: readonly CaseInstance[], waitedUs: number): StandingInstance[] =>
+  all.map((one) => {
+    const standing = standingOf(order, one, waitedUs);
+    return { ...one, standing, unmapped: standing === 'partial' ? unmappedTypes(order, one) : [] };
+  });
+
+/** Who contradicts may still attest what is true, as long as it may have an old lease. */
+const isWaitedFor = ({ standing, mayHoldLease }: StandingInstance, waitedUs: number): boolean =>
+  standing === 'silent' || (standing === 'contradicting' && mayHoldLease && waitedUs < FENCED_AFTER_US);
+
+/** What is not proven, by now. */
+export function gapsOf(order: OpenCase, instances: readonly StandingInstance[]): CaseGap[] {
+  const contradicting = instances.filter(({ standing }) => standing === 'contradicting').slice(0, MAX_NAMED);
+  return [
+    ...order.incomplete,
+    ...(instances.length === 0 ? [{ reason: 'no_instances' }] : []),
+    ...unmappedByPoint(instances),
+    ...contradicting.map(({ point, instance }) => ({ reason: 'contradicting_ack', point, instance })),
+    ...order.contradictions.slice(0, MAX_NAMED).map(sayAllowed),
+  ];
+}
+
+function unmappedByPoint(instances: readonly StandingInstance[]): CaseGap[] {
+  const points = new Map<string, { types: Set<KeyType>; count: number }>();
+  for (const { point, unmapped } of instances) {
+    if (unmapped.length === 0) continue;
+    const found = points.get(point) ?? { types: new Set(), count: 0 };
+    points.set(point, found);
+    for (const type of unmapped) found.types.add(type);
+    found.count++;
+  }
+  return [...points]
+    .slice(0, MAX_NAMED)
+    .map(([point, { types, count }]) => ({ reason: 'unmapped_keys', point, count, keyTypes: [...types].sort() }));
+}
+
+const sayAllowed = ({ log, index, point, instance }: Contradiction): CaseGap => ({
+  reason: 'allowed_after',
+  log,
+  index,
+  ...(point === undefined ? {} : { point }),
+  ...(instance === undefined ? {} : { instance }),
+});
