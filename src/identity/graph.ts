@@ -15,6 +15,9 @@ import type { VerdictRow } from './verdicts.js';
 
 const NOBODY: Registration = { owner: -1, successor: -1, onOwnerLeave: undefined, riskLevel: undefined };
 
+/** What may make an order grow, or say more of what it leaves: also a token that goes on, for it serves others, too. */
+const TELLING_ROLES = ROLE.names | ROLE.user | ROLE.context | ROLE.served;
+
 const FLAG = { phase: 3, dirty: 4, exchanged: 8 } as const;
 
 export class Graph {
@@ -22,7 +25,7 @@ export class Graph {
   readonly edges = new Edges();
   readonly uses = new Uses();
   readonly links = new Links();
-  /** What something was attached to. */
+  /** What something was attached to, or was told of anew. */
   readonly touched = new Touched();
   readonly registrations = new Map<number, Registration>();
   readonly #owned = new Map<number, Set<number>>();
@@ -78,7 +81,7 @@ export class Graph {
     for (let i = 0; i < ROLES.length; i++) {
       if ((roles & (1 << i)) !== 0 && (since[i] === 0 || atUs < since[i]!)) since[i] = atUs;
     }
-    if ((roles & (ROLE.names | ROLE.user)) !== 0) this.touched.add(parent);
+    if ((roles & TELLING_ROLES) !== 0) this.touched.add(parent);
   }
 
   use(user: number, used: number, atUs: number): void {
@@ -283,7 +286,7 @@ export class Graph {
 
   get bytes(): number {
     const own = this.#columns.reduce((sum, { bytes }) => sum + bytes, 0);
-    return own + this.nodes.bytes + this.edges.bytes + this.uses.bytes;
+    return own + this.nodes.bytes + this.edges.bytes + this.uses.bytes + this.touched.bytes;
   }
 
   #noteToken(token: number, issuer: string, id: string | Uint8Array): void {
@@ -316,8 +319,11 @@ export class Graph {
   }
 
   #extend(node: number, expiresUs: number): void {
-    if (expiresUs <= this.#expiresUs.array[node]!) return;
+    const before = this.#expiresUs.array[node]!;
+    if (expiresUs <= before) return;
     this.#expiresUs.array[node] = expiresUs;
+    // It may have been over already.
+    if (before !== 0) this.touched.add(node);
     this.#touch(node);
   }
 

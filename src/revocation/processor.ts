@@ -117,7 +117,7 @@ export class Processor {
     const { state } = follower;
     logger.info({ term }, 'revocation: this process decides');
     this.#term = term;
-    state.touchAll();
+    state.hearAll();
     let lookedMs = -Infinity;
     const hadGraph = survey.isHere;
     while (!ends.aborted && state.table.term <= term) {
@@ -147,7 +147,7 @@ export class Processor {
     while (follower.state.table.term < term && !ends.aborted) {
       await this.#publish([{ type: 'revocation.term', id: `revocation.term/${term}`, event }]);
     }
-    follower.state.touchAll();
+    follower.state.hearAll();
   }
 
   /** One look at everything. Answers when to look again at the latest, and what is to be written. */
@@ -195,9 +195,8 @@ export class Processor {
     const { survey, follower } = this.#options;
     const { state } = follower;
     const { subjects, things } = await survey.changed();
-    if (subjects === 'all') state.touchAll();
-    else state.touch(subjects);
-    state.touchTargets(things);
+    if (subjects === 'all') state.hearAll();
+    else state.hear(subjects, things);
   }
 
   #waitMs(wakeUs: number | undefined): number {

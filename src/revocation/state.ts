@@ -57,7 +57,7 @@ export class RevocationState {
   readonly #byEvent = new Map<string, string[]>();
   readonly #sources = new Map<string, Source>();
   readonly #groups = new Map<string, readonly string[]>();
-  /** Orders to which something may have to be added, and the entry that says so. */
+  /** Orders to which something may have to be added, and the entry that says so; −1: the graph does. */
   readonly touched = new Map<string, number>();
   /** What folding changed; taken by who keeps it. */
   readonly changed = new Set<string>();
@@ -170,25 +170,30 @@ export class RevocationState {
     }
   }
 
-  /** Something was attached to these things: the orders about them may have to grow. */
-  touchTargets(things: Iterable<Thing>): void {
+  /** The graph learned something of these persons and things: the orders about them may have to grow. */
+  hear(subjects: Iterable<string>, things: Iterable<Thing>): void {
+    for (const cause of this.about(subjects)) this.#lookAgain(cause, this.index);
     if (this.#byTarget.size === 0) return;
     for (const { type, issuer, id } of things) {
       for (const order of this.#byTarget.get(targetName(type, issuer, id)) ?? []) {
         const cause = this.causes.get(order)!;
-        if (cause.state === 'ordered') this.touched.set(order, cause.index);
+        this.#lookAgain(cause, cause.index);
       }
     }
   }
 
   /** Somebody new begins to decide: what was attached to leavers and targets while nobody looked is looked for. */
-  touchAll(): void {
+  hearAll(): void {
     for (const cause of this.causes.values()) {
       const mayGrow = isAboutPerson(cause) || cause.target !== undefined;
-      if (cause.state === 'ordered' && mayGrow && !this.touched.has(cause.order)) {
-        this.touched.set(cause.order, cause.index);
-      }
+      if (mayGrow && !this.touched.has(cause.order)) this.#lookAgain(cause, cause.index);
     }
+  }
+
+  /** What is just being ordered may be without what is new: it is looked at when it is there. */
+  #lookAgain({ order, state }: Cause, index: number): void {
+    if (state === 'ordered') this.touched.set(order, index);
+    else if (state === 'pending' && !this.touched.has(order)) this.touched.set(order, -1);
   }
 
   /**

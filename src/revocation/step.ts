@@ -65,8 +65,10 @@ function look(office: Office, settings: StepSettings): Effects {
   // Orders in force come after those that are not there yet.
   for (const order of state.touched.keys()) {
     if (survey.length >= ROUND) break;
-    if (state.causes.get(order)?.state === 'ordered') survey.push(order);
-    else state.touched.delete(order);
+    const is = state.causes.get(order)?.state;
+    if (is === 'ordered') survey.push(order);
+    // What is about to be ordered is looked at when it is.
+    else if (is !== 'pending') state.touched.delete(order);
   }
   if (publish.length + survey.length === 0) publish.push(...expire(office, settings.tokenLifeUs));
   return { survey, publish, ...(wakeUs === Infinity ? {} : { wakeUs }) };

@@ -55,12 +55,13 @@ export class Survey {
     return worlds;
   }
 
-  /** To whom and to what something was attached since this was asked before; the first time: nothing. */
+  /** To whom and to what something was attached since this was asked before; the first time: nobody knows, so all. */
   async changed(): Promise<Pick<Changed, 'subjects' | 'things'>> {
     if (!this.isHere) return { subjects: [], things: [] };
+    const isFirst = this.#mark === undefined;
     const changed = await this.options.identity.changedSince(this.#mark);
     this.#mark = changed.mark;
-    return changed;
+    return isFirst ? { subjects: 'all', things: [] } : changed;
   }
 
   async #waitFor(size: number): Promise<number> {

@@ -1,5 +1,6 @@
 import { describe, expect, it } from 'vitest';
 import type { JsonObject } from '../../src/events/json.js';
+import { ROLE } from '../../src/identity/kinds.js';
 import { graphOf, hexOf, identityOf, NOW_US, type TestEvent } from './support.js';
 
 const dana = hexOf('dana');
@@ -207,6 +208,18 @@ describe('what changed for whom', () => {
     });
     expect([...identity.changedSince(mark).subjects].sort()).toEqual([dana, hexOf('eve')].sort());
     expect(identity.changedSince('another graph/0').subjects).toBe('all');
+  });
+
+  it('a node that is told of again and again between two marks counts once', () => {
+    const graph = graphOf([]);
+    const identity = identityOf(graph);
+    const { mark } = identity.changedSince(undefined);
+    const parent = graph.mention('principal', '', Buffer.from(dana, 'hex'), 1);
+    for (let i = 0; i < 70_000; i++) graph.hang(parent, graph.mention('token', '', `t${i}`, 1), ROLE.served, 1);
+    const told = identity.changedSince(mark);
+    expect(told.subjects).toEqual([dana]);
+    graph.hang(parent, graph.mention('token', '', 'later', 1), ROLE.served, 1);
+    expect(identity.changedSince(told.mark).subjects).toEqual([dana]);
   });
 });
 

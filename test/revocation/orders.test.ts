@@ -126,7 +126,7 @@ describe('a leaver', () => {
     await sim.settle();
     expect(cause.incomplete).toEqual([{ reason: 'no_alias', issuer: MAIL }, { reason: 'unnamed_tokens' }]);
     sim.graph.below.set(anna, { sharedCount: 3 });
-    sim.state.touchAll();
+    sim.state.hearAll();
     expect(await sim.decide()).toEqual([]); // one more of them is no news
   });
 

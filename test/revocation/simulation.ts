@@ -96,7 +96,7 @@ export class Simulation {
   takeTerm(): void {
     if (this.entries.length > 0) this.term++;
     this.write({ type: 'revocation.term', id: `revocation.term/${this.term}`, event: { term: Number(this.term) } });
-    this.state.touchAll();
+    this.state.hearAll();
   }
 
   /** A person known by an issuer; their pseudonym. */

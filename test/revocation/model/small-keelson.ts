@@ -65,7 +65,7 @@ export class SmallKeelson {
   /** Somebody says something; it is committed and folded. Answers its id. */
   say({ event, producer }: Said): string {
     this.nowUs += 1_000_000;
-    const isActivity = /^(token|session)\./.test(event.type as string);
+    const isActivity = /^(token|session|decision)\./.test(event.type as string);
     const id = `${producer}/${this.#lifecycle.length}/${this.#activity}`;
     const entry = this.#entryOf(event, id, producer, 'native');
     if (isActivity) {
@@ -85,18 +85,15 @@ export class SmallKeelson {
     this.write([
       { type: 'revocation.term', id: `term/${this.#term}`, event: { term: Number(this.#term), holder: 'p' } },
     ]);
-    // As the processor does when it begins.
-    for (const cause of state.causes.values())
-      if (cause.state === 'ordered') state.touched.set(cause.order, cause.index);
+    state.hearAll();
   }
 
   /** One look: what the processor would write now. */
   async look(): Promise<OwnEvent[]> {
     this.nowUs += 1000;
     const { subjects, things } = await this.#survey.changed();
-    if (subjects === 'all') throw new Error('a mark that the graph does not know');
-    this.#state.touch(subjects);
-    this.#state.touchTargets(things);
+    if (subjects === 'all') this.#state.hearAll();
+    else this.#state.hear(subjects, things);
     const office = { state: this.#state, term: this.#term, nowUs: this.nowUs };
     const looked = step(office, { kind: 'look' }, SETTINGS);
     const state = this.#state;

@@ -1,0 +1,88 @@
+/** What the graph learns of a leaver only after the order, from logs that lifecycle does not wait for. */
+import { beforeEach, describe, expect, it } from 'vitest';
+import type { JsonObject } from '../../src/events/json.js';
+import type { Cause } from '../../src/revocation/cause.js';
+import { SmallKeelson } from './model/small-keelson.js';
+
+const AS = 'https://as.example';
+const DIGEST = 'ab'.repeat(32);
+const person = (id: string): { issuer: string; id: string } => ({ issuer: 'hr', id });
+
+let keelson: SmallKeelson;
+const say = (event: JsonObject): Cause => {
+  const id = keelson.say({ producer: 'hr', event });
+  return keelson.state.find(id)!;
+};
+/** A token of client credentials, used for two persons. */
+const serveBoth = (): void => {
+  for (const user of ['dana', 'eve']) {
+    say({
+      ...{ type: 'decision.made', agent: 'shared', client: 'shared-client', user: person(user), tool: 'deploy' },
+      ...{ decision: 'allow', token: { issuer: AS, jti: 'service', client_id: 'shared-client' } },
+    });
+  }
+};
+
+beforeEach(async () => {
+  keelson = new SmallKeelson(() => ({ owns: ['hr'], expects: [], groupless: [] }));
+  say({ type: 'delegation.granted', delegation: 'd-dana', from: person('dana'), to_agent: 'shared' });
+  await keelson.settle();
+});
+
+describe('after the order', () => {
+  it('a token that served the leaver and others is told of', async () => {
+    const order = say({ type: 'principal.offboarded', principal: person('dana') });
+    await keelson.settle();
+    expect(order).toMatchObject({ state: 'ordered', complete: true, incomplete: [] });
+    serveBoth();
+    await keelson.settle();
+    expect(order).toMatchObject({ complete: true, incomplete: [{ reason: 'unnamed_tokens' }] });
+  });
+
+  it('a token that was used under a delegation of the leaver is told of', async () => {
+    const order = say({ type: 'principal.offboarded', principal: person('dana') });
+    await keelson.settle();
+    const token = { issuer: AS, jti: 'service' };
+    say({ type: 'decision.made', agent: 'shared', delegation: 'd-dana', tool: 'deploy', decision: 'allow', token });
+    await keelson.settle();
+    expect(order).toMatchObject({ complete: true, incomplete: [{ reason: 'unnamed_tokens' }] });
+  });
+
+  it('a token lives again that was said to end earlier, and ends with them', async () => {
+    const token = { digest: DIGEST, expires_at: 1_700_000_000 };
+    say({ type: 'token.seen', token, user: person('dana') });
+    say({ type: 'principal.offboarded', principal: person('dana') });
+    await keelson.settle();
+    const facts = { digest: DIGEST, issuedAtUs: keelson.nowUs };
+    expect(keelson.check(facts).revoked).toBe(false);
+    say({ type: 'token.seen', token: { ...token, expires_at: 2_000_000_000 }, user: person('dana') });
+    await keelson.settle();
+    expect(keelson.check(facts).revoked).toBe(true);
+  });
+});
+
+describe('while the order is under way', () => {
+  it('what the graph learns before it lands is added after', async () => {
+    const order = say({ type: 'principal.offboarded', principal: person('dana') });
+    const decided = await keelson.look();
+    serveBoth();
+    say({ type: 'token.seen', token: { digest: DIGEST }, user: person('dana') });
+    // Nothing is committed yet, so the same is decided again: by its name it is the same record, and the first one counts.
+    await keelson.look();
+    keelson.write(decided);
+    expect(order).toMatchObject({ state: 'ordered', complete: true, incomplete: [] });
+    await keelson.settle();
+    expect(order).toMatchObject({ complete: true, incomplete: [{ reason: 'unnamed_tokens' }] });
+    expect(keelson.check({ digest: DIGEST, issuedAtUs: keelson.nowUs }).revoked).toBe(true);
+  });
+
+  it('also where another process took over meanwhile', async () => {
+    say({ type: 'principal.offboarded', principal: person('dana') });
+    const decided = await keelson.look();
+    say({ type: 'token.seen', token: { digest: DIGEST }, user: person('dana') });
+    keelson.write(decided);
+    keelson.takeOver();
+    await keelson.settle();
+    expect(keelson.check({ digest: DIGEST, issuedAtUs: keelson.nowUs }).revoked).toBe(true);
+  });
+});
