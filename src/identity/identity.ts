@@ -8,7 +8,17 @@ import { allAbove, closureOf, type Closure } from './closure.js';
 import type { Graph } from './graph.js';
 import { ROLE, type NodeKind } from './kinds.js';
 import { reachOf, type FindLastUse, type Reach } from './reach.js';
-import { viewGrants, viewName, viewOwned, viewToken, type Named, type Owned, type SeenToken } from './views.js';
+import {
+  viewBegun,
+  viewGrants,
+  viewName,
+  viewOwned,
+  viewToken,
+  type Begun,
+  type Named,
+  type Owned,
+  type SeenToken,
+} from './views.js';
 
 /** One human: every pseudonym they have, the one asked for first. */
 export interface Human {
@@ -26,8 +36,8 @@ export type OriginType =
 
 /** Everything that goes back to an origin. */
 export interface Descendants {
-  readonly grants: readonly Named[];
-  readonly sessions: readonly Named[];
+  readonly grants: readonly Begun[];
+  readonly sessions: readonly Begun[];
   readonly delegations: readonly string[];
   /** An agent by the other names that its registration gives it. */
   readonly agents: readonly string[];
@@ -123,13 +133,13 @@ export class Identity {
     const roots = rootsOf(graph, origin);
     const closure = closureOf(graph, roots, nowUs);
     const isRoot = new Set(roots);
-    const below = (kind: NodeKind): Named[] =>
-      closure.nodes
-        .filter((node) => !isRoot.has(node) && graph.nodes.kind(node) === kind)
-        .map((node) => viewName(graph, node));
+    const nodesBelow = (kind: NodeKind): number[] =>
+      closure.nodes.filter((node) => !isRoot.has(node) && graph.nodes.kind(node) === kind);
+    const below = (kind: NodeKind): Named[] => nodesBelow(kind).map((node) => viewName(graph, node));
+    const begun = (kind: NodeKind): Begun[] => nodesBelow(kind).map((node) => viewBegun(graph, node));
     return {
-      grants: below('grant'),
-      sessions: below('session'),
+      grants: begun('grant'),
+      sessions: begun('session'),
       delegations: below('delegation').map(({ id }) => id),
       agents: below('agent').map(({ id }) => id),
       clients: below('client'),
@@ -139,7 +149,7 @@ export class Identity {
   }
 
   /** The grants that tokens say they stem from. @throws KeelsonError `not_ready` */
-  grantsOf(tokens: readonly Origin[]): Named[] {
+  grantsOf(tokens: readonly Origin[]): Begun[] {
     const graph = this.#graph();
     return rootsOf(graph, tokens).flatMap((token) => viewGrants(graph, token));
   }

@@ -8,6 +8,11 @@ export interface Named {
   readonly id: string;
 }
 
+/** A grant or session, and when an entry first named it (microseconds since 1970). */
+export interface Begun extends Named {
+  readonly firstUs: number;
+}
+
 /** What somebody answers for. */
 export interface Owned extends Named {
   readonly type: 'agent' | 'client';
@@ -65,12 +70,12 @@ export function viewToken(graph: Graph, token: number): SeenToken {
 }
 
 /** The grants that a token names. */
-export function viewGrants(graph: Graph, token: number): Named[] {
+export function viewGrants(graph: Graph, token: number): Begun[] {
   const { edges, nodes } = graph;
-  const grants: Named[] = [];
+  const grants: Begun[] = [];
   for (let edge = edges.firstOfChild(token); edge >= 0; edge = edges.nextOfChild(edge)) {
     const parent = edges.parent(edge);
-    if ((edges.roles(edge) & ROLE.names) !== 0 && nodes.kind(parent) === 'grant') grants.push(viewName(graph, parent));
+    if ((edges.roles(edge) & ROLE.names) !== 0 && nodes.kind(parent) === 'grant') grants.push(viewBegun(graph, parent));
   }
   return grants;
 }
@@ -78,6 +83,11 @@ export function viewGrants(graph: Graph, token: number): Named[] {
 const timeOf = (us: number): bigint | null => (us === 0 ? null : BigInt(us));
 
 export const viewName = ({ nodes }: Graph, node: number): Named => ({ issuer: nodes.issuer(node), id: nodes.id(node) });
+
+export const viewBegun = (graph: Graph, node: number): Begun => ({
+  ...viewName(graph, node),
+  firstUs: graph.firstUs(node),
+});
 
 /** Agents and clients with this owner that are not retired. */
 export function viewOwned(graph: Graph, person: number): Owned[] {

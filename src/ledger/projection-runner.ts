@@ -1,5 +1,5 @@
 import { randomUUID } from 'node:crypto';
-import type { PoolClient } from 'pg';
+import type { PoolClient, QueryResult, QueryResultRow } from 'pg';
 import { KeelsonError } from '../core/error.js';
 import { BackOff, pause } from '../eventlog/back-off.js';
 import type { Database } from '../platform/database.js';
@@ -228,11 +228,8 @@ export class ProjectionRunner {
   /** Where every log stands. */
   async #heads(): Promise<Head[]> {
     const { database, reader } = this.#options;
-    const { rows } = await database.query<{ path: string; size: bigint }>(
-      'select l.path, h.size from keelson.head h join keelson.log l on l.id = h.log order by l.id',
-    );
-    const ours = rows.filter(({ path }) => this.#folds(path));
-    return Promise.all(ours.map(async ({ path, size }) => ({ log: await reader.log(path), size })));
+    const ours = [...(await readSizes(database))].filter(([path]) => this.#folds(path));
+    return Promise.all(ours.map(async ([path, size]) => ({ log: await reader.log(path), size })));
   }
 
   async #read(log: Log, from: bigint, size: bigint): Promise<FoldBatch> {
@@ -267,6 +264,19 @@ export async function readPositions(tx: Pick<PoolClient, 'query'>, projection: s
     [projection],
   );
   return new Map(rows.map(({ path, next_index }) => [path, next_index]));
+}
+
+/** A database, or a transaction in it. */
+interface Queries {
+  query<Row extends QueryResultRow>(text: string): Promise<QueryResult<Row>>;
+}
+
+/** How many entries of each log are committed, by path. */
+export async function readSizes(tx: Queries): Promise<Map<string, bigint>> {
+  const { rows } = await tx.query<{ path: string; size: bigint }>(
+    'select l.path, h.size from keelson.log l join keelson.head h on h.log = l.id order by l.id',
+  );
+  return new Map(rows.map(({ path, size }) => [path, size]));
 }
 
 /** One runner of a projection at a time folds or rebuilds; the others wait. Held to the end of the transaction. */

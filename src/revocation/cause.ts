@@ -124,6 +124,10 @@ export const isLeave = (cause: Cause): boolean => isAboutPerson(cause) && cause.
 export const isAboutPerson = ({ kind, principal, groups }: Cause): boolean =>
   kind === 'leaver' || kind === 'scope_loss' || (kind === 'request' && principal !== undefined && groups.length === 0);
 
+/** Whether the graph may add to it what is told anywhere but in lifecycle, now or later. */
+export const mayGrow = (cause: Cause): boolean =>
+  isAboutPerson(cause) || (cause.target !== undefined && cause.target.type !== 'key');
+
 /** Whether it is about all sessions that a person has at an issuer, and nothing else. */
 export const isSignOut = ({ principal, target }: Pick<Cause, 'principal' | 'target'>): boolean =>
   principal !== undefined && target?.type === 'session' && target.value === '';

@@ -8,11 +8,13 @@ import { countUnseen, type World } from './world.js';
 
 export interface Decided {
   readonly events: readonly OwnEvent[];
-  /** False where it has to be looked at again: the world was behind, or another cause comes first. */
+  /** False where it has to be looked at again: something is being written, or another cause comes first. */
   readonly isDone: boolean;
+  /** Nothing is to be written, but the graph did not know everything: to be looked at when it does. */
+  readonly isBehind: boolean;
 }
 
-const LATER: Decided = { events: [], isDone: false };
+const LATER: Decided = { events: [], isDone: false, isBehind: false };
 
 export function decide(office: Office, cause: Cause, world: World): Decided {
   switch (cause.kind) {
@@ -32,7 +34,7 @@ export function decide(office: Office, cause: Cause, world: World): Decided {
 /** Orders what a cause is to hold and does not yet, and lifts what it holds wrongly. */
 function orderKeys(office: Office, cause: Cause, world: World): Decided {
   const { state, nowUs } = office;
-  const isComplete = world.lifecycleSize >= state.sizeFor(cause);
+  const isComplete = world.lifecycleSize >= state.sizeFor(cause) && (cause.complete || world.knowsOthers);
   const isFirst = cause.state !== 'ordered';
   if (isFirst && cause.kind === 'mover' && hasEarlier(state, cause, world)) return LATER;
   const held = state.keys.get(cause.order) ?? new Map<string, OrderKey>();
@@ -47,7 +49,12 @@ function orderKeys(office: Office, cause: Cause, world: World): Decided {
   const entries: KeyEntry[] = [];
   if (isFirst && cause.kind === 'mover') entries.push(...regained(office, cause, world));
   const isDead = (key: string): boolean => !isFirst && state.deadTokens.has(key);
-  const missing = [...keys].filter(([key]) => !held.has(key) && !isDead(key)).sort(([, a], [, b]) => compareKeys(a, b));
+  // A cutoff is not enough for what turned out to have been there before.
+  const isHeld = (key: string, { change }: OrderKey): boolean =>
+    held.get(key)?.change === 'block' || held.get(key)?.change === change;
+  const missing = [...keys]
+    .filter(([key, one]) => !isHeld(key, one) && !isDead(key))
+    .sort(([, a], [, b]) => compareKeys(a, b));
   for (const [key, { type, change }] of missing) {
     if (change === 'block') entries.push({ key, change, order: cause.order, type });
     else entries.push({ key, change, atUs: cutoffTime(cause, nowUs), type });
@@ -69,7 +76,12 @@ function orderKeys(office: Office, cause: Cause, world: World): Decided {
     decisions.push({ ...shared, type: 'revocation.lifted', entries: wrong, incomplete: told });
   }
   // What is written is looked at again when it is folded: it may have been lost.
-  return { events: writeDecisions(office, cause, decisions), isDone: isComplete && decisions.length === 0 };
+  const isSettled = decisions.length === 0;
+  return {
+    events: writeDecisions(office, cause, decisions),
+    isDone: isSettled && isComplete,
+    isBehind: isSettled && !isComplete,
+  };
 }
 
 /** What a dry run did not see: said, and ordered all the same. */
@@ -188,7 +200,7 @@ function liftAll(office: Office, cause: Cause, orders: readonly Cause[]): Decide
     const entries = blocks.map(([key]): KeyEntry => ({ key, change: 'lift', order, atUs: nowUs }));
     return { type: 'revocation.lifted', order, entries, last: true, subjects, incomplete: [] as Incomplete[] };
   });
-  return { events: writeDecisions(office, cause, decisions), isDone: true };
+  return { events: writeDecisions(office, cause, decisions), isDone: true, isBehind: false };
 }
 
 /** Nothing is left to lift: there was nothing, or all of it is lifted and only the end was not told. */
@@ -199,10 +211,11 @@ function settle(office: Office, cause: Cause): Decided {
   if (lifted === undefined) return refuse(office, cause, 'nothing_to_lift');
   const { order, subjects } = lifted;
   const end: Decision = { type: 'revocation.lifted', order, entries: [], last: true, subjects, incomplete: [] };
-  return { events: writeDecisions(office, cause, [end]), isDone: true };
+  return { events: writeDecisions(office, cause, [end]), isDone: true, isBehind: false };
 }
 
 const refuse = (office: Office, cause: Cause, code: string): Decided => ({
   events: isWaiting(cause) ? [writeRefused(office, cause, code)] : [],
   isDone: true,
+  isBehind: false,
 });

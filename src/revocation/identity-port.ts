@@ -4,7 +4,7 @@
  */
 import type { Changed, Descendants, Human, Origin } from '../identity/identity.js';
 import type { Reach } from '../identity/reach.js';
-import type { Named, Owned } from '../identity/views.js';
+import type { Begun, Owned } from '../identity/views.js';
 import type { Positions } from '../ledger/projection.js';
 
 export interface IdentityPort {
@@ -24,7 +24,7 @@ export interface IdentityPort {
    */
   descendantsOf(origins: readonly Origin[]): Descendants | Promise<Descendants>;
   /** The grants that tokens say they stem from. */
-  grantsOf(tokens: readonly Origin[]): readonly Named[] | Promise<readonly Named[]>;
+  grantsOf(tokens: readonly Origin[]): readonly Begun[] | Promise<readonly Begun[]>;
   /** For a dry run; what persons own is an origin of its own. */
   reachOf(origins: readonly Origin[]): Reach | Promise<Reach>;
   /**

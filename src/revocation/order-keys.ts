@@ -3,7 +3,7 @@ import { formatHex } from '../core/bytes.js';
 import { deriveKey, type KeyType } from '../protocol/keys.js';
 import { keysOfToken } from '../protocol/token-keys.js';
 import { isSignOut, type Cause, type Incomplete, type OrderKey, type OrderKeyType } from './cause.js';
-import type { Owned, SeenToken } from '../identity/views.js';
+import type { Begun, Owned, SeenToken } from '../identity/views.js';
 import type { KeyMaterial } from './state.js';
 import type { Belongings, World } from './world.js';
 
@@ -69,7 +69,7 @@ export function lostKeys(material: KeyMaterial, cause: Cause, world: World): Rea
   }
   const { lost } = world;
   if (lost !== undefined && cause.groups.length === 0) {
-    addNamed(keys, lost, cause.effect);
+    addNamed(keys, lost, () => cause.effect);
     for (const { type, issuer, id } of lost.owned) keys.add(type, issuer, [id]);
     for (const token of lost.descendants.tokens) addToken(keys, token);
   }
@@ -103,16 +103,18 @@ function addSessions(keys: Keys, cause: Cause, { human, persons, descendants }: 
     if (person?.issuer === issuer) keys.add('principal', issuer, [person.id], 'principal', 'cutoff');
   }
   for (const one of descendants.sessions) {
-    if (one.issuer === issuer) keys.add('session', issuer, [one.id], 'session', endOfIds(cause));
+    if (one.issuer === issuer) keys.add('session', issuer, [one.id], 'session', endOfBegun(cause, one));
   }
 }
 
 /**
- * What becomes of grants and sessions. With a cutoff those that were there end for good, or what was issued under them would go on by
- * being refreshed; later ones only are as old as they are.
+ * What becomes of a grant or session of a person. With a cutoff those that were there when it was ordered end for good, whenever the graph
+ * learns of them, or what was issued under them would go on by being refreshed; later ones only are as old as they are.
  */
-const endOfIds = ({ effect, complete }: Cause): OrderKey['change'] =>
-  effect === 'cutoff' && !complete ? 'block' : effect;
+function endOfBegun({ effect, state, orderedUs }: Cause, { firstUs }: Begun): OrderKey['change'] {
+  if (effect === 'block' || state !== 'ordered' || orderedUs === undefined) return 'block';
+  return firstUs <= orderedUs ? 'block' : 'cutoff';
+}
 
 function addMemberships(keys: Keys, { groups }: Cause, { human, persons, policy }: World): void {
   for (const subject of human.subjects) {
@@ -175,12 +177,13 @@ function addOwned(keys: Keys, cause: Cause, { owned, human }: World, hasLeft: (s
 function addNamed(
   keys: Keys,
   { descendants }: Belongings,
-  change: OrderKey['change'],
+  endOf: (one: Begun) => OrderKey['change'],
   wants: (issuer: string) => boolean = () => true,
 ): void {
-  for (const { issuer, id } of descendants.grants) if (wants(issuer)) keys.add('grant', issuer, [id], 'grant', change);
-  for (const { issuer, id } of descendants.sessions) {
-    if (wants(issuer)) keys.add('session', issuer, [id], 'session', change);
+  for (const type of ['grant', 'session'] as const) {
+    for (const one of descendants[`${type}s`]) {
+      if (wants(one.issuer)) keys.add(type, one.issuer, [one.id], type, endOf(one));
+    }
   }
   if (!wants('')) return;
   for (const id of descendants.delegations) keys.add('delegation', '', [id]);
@@ -190,7 +193,7 @@ function addNamed(
 
 function addDescendants(keys: Keys, material: KeyMaterial, cause: Cause, world: World, incomplete: Incomplete[]): void {
   const owns = (issuer: string): boolean => cause.kind !== 'scope_loss' || world.policy.owns.includes(issuer);
-  addNamed(keys, world, cause.principal === undefined ? cause.effect : endOfIds(cause), owns);
+  addNamed(keys, world, (one) => (cause.principal === undefined ? cause.effect : endOfBegun(cause, one)), owns);
   for (const token of world.descendants.tokens) {
     if (!owns(token.issuer) || isCovered(keys, material, token, world)) continue;
     addToken(keys, token);

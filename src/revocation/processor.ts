@@ -13,7 +13,7 @@ import type { Terms } from './term.js';
 export interface ProcessorOptions {
   readonly follower: Pick<Follower, 'state' | 'size' | 'catchUp' | 'changed' | 'close'>;
   readonly terms: Pick<Terms, 'holder' | 'take' | 'keep' | 'release'>;
-  readonly survey: Pick<Survey, 'isHere' | 'ask' | 'changed'>;
+  readonly survey: Pick<Survey, 'isHere' | 'ask' | 'changed' | 'reached'>;
   readonly intake: Pick<Intake, 'publishOwn'>;
   readonly clock: Clock;
   readonly logger: Logger;
@@ -153,7 +153,8 @@ export class Processor {
   /** One look at everything. Answers when to look again at the latest, and what is to be written. */
   async #round(term: bigint): Promise<{ wakeUs: number | undefined; events: readonly OwnEvent[] }> {
     const { survey, follower } = this.#options;
-    const looked = this.#step(term, { kind: 'look' });
+    const reached = await survey.reached(follower.state);
+    const looked = this.#step(term, { kind: 'look', reached });
     const events: OwnEvent[] = [];
     if (looked.survey.length > 0) {
       const worlds = await survey.ask(

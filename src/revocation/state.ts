@@ -5,7 +5,7 @@
 import type { Hasher } from '../core/hasher.js';
 import { deriveCanaryKey } from '../protocol/keys.js';
 import { RevocationTable } from '../protocol/revocation-table.js';
-import { isAboutPerson, isLeave, isWaiting, type Burst, type Cause, type OrderKey } from './cause.js';
+import { isLeave, isWaiting, mayGrow, type Burst, type Cause, type OrderKey } from './cause.js';
 import type { Thing } from '../identity/identity.js';
 import { orderName } from './names.js';
 
@@ -59,6 +59,8 @@ export class RevocationState {
   readonly #groups = new Map<string, readonly string[]>();
   /** Orders to which something may have to be added, and the entry that says so; −1: the graph does. */
   readonly touched = new Map<string, number>();
+  /** Orders to which nothing is to be added that is known, and how much of lifecycle the graph has to know before that is all. */
+  readonly behind = new Map<string, number>();
   /** What folding changed; taken by who keeps it. */
   readonly changed = new Set<string>();
   readonly tableChanges: TableChange[] = [];
@@ -185,8 +187,7 @@ export class RevocationState {
   /** Somebody new begins to decide: what was attached to leavers and targets while nobody looked is looked for. */
   hearAll(): void {
     for (const cause of this.causes.values()) {
-      const mayGrow = isAboutPerson(cause) || cause.target !== undefined;
-      if (mayGrow && !this.touched.has(cause.order)) this.#lookAgain(cause, cause.index);
+      if (mayGrow(cause) && !this.touched.has(cause.order)) this.#lookAgain(cause, cause.index);
     }
   }
 
@@ -194,6 +195,19 @@ export class RevocationState {
   #lookAgain({ order, state }: Cause, index: number): void {
     if (state === 'ordered') this.touched.set(order, index);
     else if (state === 'pending' && !this.touched.has(order)) this.touched.set(order, -1);
+  }
+
+  /** Nothing can be added to an order until the graph knows more. */
+  setBehind(cause: Cause): void {
+    this.behind.set(cause.order, this.sizeFor(cause));
+    this.touched.delete(cause.order);
+  }
+
+  /** The graph knows what an order was behind. */
+  lookAtBehind(order: string): void {
+    const size = this.behind.get(order);
+    if (size !== undefined && !this.touched.has(order)) this.touched.set(order, size - 1);
+    this.behind.delete(order);
   }
 
   /**

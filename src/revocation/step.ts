@@ -21,8 +21,8 @@ export interface StepSettings {
 }
 
 export type Input =
-  /** Something was folded, or it is time. */
-  | { readonly kind: 'look' }
+  /** Something was folded, or it is time; the graph knows by now what these orders were behind. */
+  | { readonly kind: 'look'; readonly reached: readonly string[] }
   /** The answers to a survey, by order. */
   | { readonly kind: 'surveyed'; readonly worlds: ReadonlyMap<string, World> };
 
@@ -45,11 +45,14 @@ const LATE_US = 5_000_000;
 
 /** What follows from an input. Changes nothing of the state but what it notes as looked at. */
 export function step(office: Office, input: Input, settings: StepSettings): Effects {
-  return input.kind === 'look' ? look(office, settings) : { survey: [], publish: decideAll(office, input.worlds) };
+  return input.kind === 'look'
+    ? look(office, input.reached, settings)
+    : { survey: [], publish: decideAll(office, input.worlds) };
 }
 
-function look(office: Office, settings: StepSettings): Effects {
+function look(office: Office, reached: readonly string[], settings: StepSettings): Effects {
   const { state } = office;
+  for (const order of reached) state.lookAtBehind(order);
   const publish: OwnEvent[] = [];
   const pending: Cause[] = [];
   let wakeUs = Infinity;
@@ -125,7 +128,8 @@ function decideAll(office: Office, worlds: ReadonlyMap<string, World>): OwnEvent
     if (orders.some((one) => changed.has(one))) continue;
     for (const one of orders) changed.add(one);
     publish.push(...decided.events);
-    if (decided.isDone) state.touched.delete(order);
+    if (decided.isBehind) state.setBehind(cause);
+    else if (decided.isDone) state.touched.delete(order);
   }
   return publish;
 }

@@ -1,12 +1,14 @@
 /** Asking the graph, the vault and the configuration for the worlds that `step` decides on. */
 import type { Logger } from '../platform/logger.js';
-import { isSignOut, type Cause, type Target } from './cause.js';
+import type { Positions } from '../ledger/projection.js';
+import { isSignOut, mayGrow, type Cause, type Target } from './cause.js';
 import type { Follower } from './follower.js';
 import { parseHex } from './hex.js';
 import type { Changed, Descendants, Human, Origin, OriginType } from '../identity/identity.js';
 import type { IdentityPort } from './identity-port.js';
 import { LIFECYCLE } from './lifecycle.js';
 import { endOf } from './order-keys.js';
+import type { RevocationState } from './state.js';
 import { needsSurvey } from './step.js';
 import { EMPTY_WORLD, NO_DESCENDANTS, type Belongings, type Person, type Policy, type World } from './world.js';
 
@@ -14,6 +16,8 @@ export interface SurveyOptions {
   readonly identity: IdentityPort;
   /** Of the vault: who is behind these pseudonyms. */
   readonly identify: (pseudonyms: readonly Uint8Array[]) => Promise<ReadonlyMap<string, Person>>;
+  /** Of the ledger: how many entries of each log are committed, by path. */
+  readonly sizes: () => Promise<Positions>;
   /** Of the configuration. */
   readonly policyOf: (producer: string) => Promise<Policy>;
   readonly logger: Logger;
@@ -29,6 +33,8 @@ interface Draft extends Belongings {
 
 export class Survey {
   #mark: string | undefined;
+  /** By order that is not complete: what was committed when it was first looked at. */
+  readonly #sizes = new Map<string, Positions>();
 
   constructor(private readonly options: SurveyOptions) {}
 
@@ -43,14 +49,23 @@ export class Survey {
     for (const cause of causes) if (!needsSurvey(cause)) worlds.set(cause.order, EMPTY_WORLD);
     const asked = causes.filter(needsSurvey);
     if (asked.length === 0) return worlds;
-    const lifecycleSize = await this.#waitFor(Math.max(...asked.map((cause) => state.sizeFor(cause))));
+    const positions = await this.#waitFor(Math.max(...asked.map((cause) => state.sizeFor(cause))));
+    const lifecycleSize = positions === undefined ? -1 : Number(positions.get(LIFECYCLE) ?? 0n);
     const hasLeft = (subject: string): boolean => state.hasLeft([subject]);
-    const drafts = await Promise.all(asked.map((cause) => this.#draft(cause, hasLeft)));
+    const [drafts] = await Promise.all([
+      Promise.all(asked.map((cause) => this.#draft(cause, hasLeft))),
+      this.#noteSizes(state, asked),
+    ]);
     const persons = await this.#identify(asked, drafts);
     for (const [i, cause] of asked.entries()) {
       const { isKnown, ...draft } = drafts[i]!;
       const policy = await this.options.policyOf(cause.producer);
-      worlds.set(cause.order, { ...draft, persons, policy, lifecycleSize: isKnown ? lifecycleSize : -1 });
+      worlds.set(cause.order, {
+        ...draft,
+        ...{ persons, policy },
+        lifecycleSize: isKnown ? lifecycleSize : -1,
+        knowsOthers: !mayGrow(cause) || isPast(positions, this.#sizes.get(cause.order)),
+      });
     }
     return worlds;
   }
@@ -64,14 +79,41 @@ export class Survey {
     return isFirst ? { subjects: 'all', things: [] } : changed;
   }
 
-  async #waitFor(size: number): Promise<number> {
+  /** Of the orders that are behind, those about which the graph knows by now what there was. */
+  async reached({ behind }: Pick<RevocationState, 'behind'>): Promise<string[]> {
+    if (behind.size === 0) return [];
+    const positions = await this.options.identity.positions();
+    const lifecycleSize = Number(positions.get(LIFECYCLE) ?? 0n);
+    const isReached = ([order, size]: [string, number]): boolean => {
+      const sizes = this.#sizes.get(order);
+      return lifecycleSize >= size && (sizes === undefined || isPast(positions, sizes));
+    };
+    return [...behind].filter(isReached).map(([order]) => order);
+  }
+
+  /** What is committed by now is what there was before the causes that are new; whoever takes over asks again, and waits for a little more. */
+  async #noteSizes({ causes }: Pick<RevocationState, 'causes'>, asked: readonly Cause[]): Promise<void> {
+    for (const order of this.#sizes.keys()) if (causes.get(order)?.complete !== false) this.#sizes.delete(order);
+    const isNew = (cause: Cause): boolean => mayGrow(cause) && !cause.complete && !this.#sizes.has(cause.order);
+    const fresh = asked.filter((cause) => causes.has(cause.order) && isNew(cause));
+    if (fresh.length === 0) return;
+    try {
+      const sizes = await this.options.sizes();
+      for (const { order } of fresh) this.#sizes.set(order, sizes);
+    } catch (error) {
+      this.options.logger.warn({ err: error }, 'revocation: the ledger does not say how long its logs are');
+    }
+  }
+
+  /** Where the graph stands once it knows so much of lifecycle, or has had its time; undefined where it does not answer. */
+  async #waitFor(size: number): Promise<Positions | undefined> {
     const { identity, logger } = this.options;
     try {
       await identity.waitForLifecycle(BigInt(size), BEHIND_MS);
-      return Number((await identity.positions()).get(LIFECYCLE) ?? 0n);
+      return await identity.positions();
     } catch (error) {
       logger.warn({ err: error }, 'revocation: the identity graph does not answer');
-      return -1;
+      return undefined;
     }
   }
 
@@ -137,4 +179,11 @@ export class Survey {
     }
     return this.options.identify([...subjects].map(parseHex));
   }
+}
+
+/** Whether so much of every log is folded; lifecycle is asked about on its own. */
+function isPast(positions: Positions | undefined, sizes: Positions | undefined): boolean {
+  if (positions === undefined || sizes === undefined) return false;
+  for (const [path, size] of sizes) if (path !== LIFECYCLE && (positions.get(path) ?? 0n) < size) return false;
+  return true;
 }

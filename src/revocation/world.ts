@@ -28,6 +28,8 @@ export interface Belongings {
 export interface World extends Belongings {
   /** Lifecycle entries that the graph had folded before it was asked; −1 where it did not answer. */
   readonly lifecycleSize: number;
+  /** Whether it had folded as much of every other log as was committed when the cause was first looked at. */
+  readonly knowsOthers: boolean;
   readonly human: Human;
   /** Who is behind the pseudonyms of the human, of tokens and of the order so far; erased ones are missing. */
   readonly persons: ReadonlyMap<string, Person>;
@@ -49,6 +51,7 @@ export const NO_DESCENDANTS: Descendants = {
 /** Where nothing has to be asked: a cause that names its orders. */
 export const EMPTY_WORLD: World = {
   lifecycleSize: Number.MAX_SAFE_INTEGER,
+  knowsOthers: true,
   human: { subjects: [], absentIssuers: [] },
   persons: new Map(),
   owned: [],

@@ -5,7 +5,7 @@ import { KeelsonError } from '../core/error.js';
 import { formatTimestamp, type JsonObject } from '../events/index.js';
 import type { Readiness } from '../http/readiness.js';
 import type { Intake } from '../intake/intake.js';
-import { ProjectionRunner } from '../ledger/projection-runner.js';
+import { ProjectionRunner, readSizes } from '../ledger/projection-runner.js';
 import { nodeHasher } from '../platform/hasher.js';
 import { Causes } from '../revocation/causes.js';
 import { Desk } from '../revocation/desk.js';
@@ -64,6 +64,7 @@ export function openRevocation(parts: RevocationParts): RunningRevocation {
   const survey = new Survey({
     identity,
     identify: (pseudonyms) => vault.identify(pseudonyms),
+    sizes: () => readSizes(database),
     policyOf: (producer) => readPolicy(access, producer),
     logger,
   });

@@ -86,3 +86,75 @@ describe('while the order is under way', () => {
     expect(keelson.check({ digest: DIGEST, issuedAtUs: keelson.nowUs }).revoked).toBe(true);
   });
 });
+
+describe('where the graph is behind with what was there before the cause', () => {
+  const session = (session_id: string): JsonObject => ({ type: 'session.started', session_id, user: person('dana') });
+  const isRevoked = (sessionId: string): boolean => keelson.check({ sessionId, issuedAtUs: keelson.nowUs }).revoked;
+  const cutOff = (): Cause => say({ type: 'revocation.requested', principal: person('dana'), effect: 'cutoff' });
+
+  beforeEach(() => {
+    keelson.isPrompt = false;
+  });
+
+  it('the order goes out at once and says so, nothing is written while it waits, and it is whole when the graph is there', async () => {
+    say(session('before'));
+    const order = say({ type: 'principal.offboarded', principal: person('dana') });
+    await keelson.settle();
+    expect(order).toMatchObject({ state: 'ordered', complete: false, incomplete: [{ reason: 'behind' }] });
+    say(session('after'));
+    for (let round = 0; round < 3; round++) expect(await keelson.look()).toEqual([]);
+    expect(isRevoked('before')).toBe(false);
+    // What came after the cause is not waited for.
+    keelson.foldActivity(1);
+    await keelson.settle();
+    expect(order).toMatchObject({ complete: true, incomplete: [] });
+    expect([isRevoked('before'), isRevoked('after')]).toEqual([true, false]);
+    keelson.foldActivity();
+    await keelson.settle();
+    expect(isRevoked('after')).toBe(true);
+    expect(keelson.refold().causes.get(order.order)).toEqual(order);
+  });
+
+  it('who only has to sign in again loses what was there before for good, and keeps what is new', async () => {
+    say(session('before'));
+    const order = cutOff();
+    await keelson.settle();
+    expect(order).toMatchObject({ complete: false });
+    say(session('after'));
+    say({ type: 'token.seen', token: { jti: 'j' }, user: person('dana'), session_id: 'another' });
+    for (let left = 3; left > 0; left--) {
+      keelson.foldActivity(1);
+      await keelson.settle();
+    }
+    expect(order).toMatchObject({ complete: true, incomplete: [] });
+    expect([isRevoked('before'), isRevoked('after'), isRevoked('another')]).toEqual([true, false, false]);
+  });
+
+  it('also where another process takes over before the graph is there', async () => {
+    say(session('before'));
+    const order = cutOff();
+    await keelson.settle();
+    say(session('after'));
+    keelson.takeOver();
+    await keelson.settle();
+    keelson.foldActivity();
+    await keelson.settle();
+    expect(keelson.state.causes.get(order.order)).toMatchObject({ complete: true, incomplete: [] });
+    expect([isRevoked('before'), isRevoked('after')]).toEqual([true, false]);
+  });
+
+  it('a session that turns out to have been there before is ended for good, although it was taken for a new one', async () => {
+    const order = cutOff();
+    await keelson.settle();
+    keelson.isPrompt = true;
+    say(session('one'));
+    await keelson.settle();
+    expect([isRevoked('one'), order.complete]).toEqual([false, true]);
+    // Another partition was further behind.
+    keelson.nowUs -= 60_000_000;
+    say(session('one'));
+    keelson.nowUs += 60_000_000;
+    await keelson.settle();
+    expect(isRevoked('one')).toBe(true);
+  });
+});

@@ -34,8 +34,8 @@ describe('a leaver', () => {
       { type: 'client', issuer: IDP, id: 'own-client', onOwnerLeave: 'block', successor: null },
     ]);
     sim.graph.below.set(anna, {
-      grants: [{ issuer: IDP, id: 'g-1' }],
-      sessions: [{ issuer: IDP, id: 's-1' }],
+      grants: [{ issuer: IDP, id: 'g-1', firstUs: 1 }],
+      sessions: [{ issuer: IDP, id: 's-1', firstUs: 1 }],
       delegations: ['d-1', 'd-2'],
       tokens: [
         token({ digest: 'ab'.repeat(32), issuer: '' }),
@@ -247,7 +247,7 @@ describe('links', () => {
     const sim = new Simulation();
     const [anna, mail] = [sim.person('anna'), sim.person('anna', MAIL)];
     sim.graph.humans.push([anna, mail]);
-    sim.graph.below.set(mail, { sessions: [{ issuer: MAIL, id: 'mail-session' }] });
+    sim.graph.below.set(mail, { sessions: [{ issuer: MAIL, id: 'mail-session', firstUs: 1 }] });
     const cause = sim.say('hr', offboard(anna));
     await sim.settle();
     expect(sim.isRevoked({ issuer: MAIL, subject: 'anna' })).toBe(true);

@@ -25,10 +25,10 @@ function openAnna(): { sim: Simulation; anna: string } {
   sim.graph.humans.push([anna, mail]);
   sim.graph.owned.set(anna, [{ type: 'agent', issuer: '', id: 'bot', onOwnerLeave: null, successor: null }]);
   sim.graph.below.set(anna, {
-    grants: [{ issuer: IDP, id: 'g-1' }],
+    grants: [{ issuer: IDP, id: 'g-1', firstUs: 1 }],
     sessions: [
-      { issuer: IDP, id: 's-1' },
-      { issuer: MAIL, id: 's-2' },
+      { issuer: IDP, id: 's-1', firstUs: 1 },
+      { issuer: MAIL, id: 's-2', firstUs: 1 },
     ],
     tokens: [token('named', anna)],
   });
@@ -59,7 +59,7 @@ describe('a cutoff for a person', () => {
     const cause = sim.say('okta', { type: 'revocation.requested', principal: anna, effect: 'cutoff' });
     await sim.settle();
     sim.pass(60);
-    sim.graph.below.set(anna, { sessions: [{ issuer: IDP, id: 's-9' }] });
+    sim.graph.below.set(anna, { sessions: [{ issuer: IDP, id: 's-9', firstUs: sim.nowUs }] });
     sim.state.touched.set(cause.order, sim.state.index);
     await sim.settle();
     expect(sim.isRevoked({ subject: 'anna', sessionId: 's-9' })).toBe(false);
@@ -104,7 +104,7 @@ describe('a token that was shown', () => {
   it('takes the grants with it that it stems from, where they are asked for', async () => {
     for (const grants of [true, false]) {
       const sim = new Simulation();
-      sim.graph.grants.set(DIGEST, [{ issuer: IDP, id: 'g-7' }]);
+      sim.graph.grants.set(DIGEST, [{ issuer: IDP, id: 'g-7', firstUs: 1 }]);
       const target = { type: 'token', issuer: IDP, digest: DIGEST, grants };
       sim.say('as', { type: 'revocation.requested', target });
       await sim.settle();

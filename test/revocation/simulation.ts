@@ -15,7 +15,7 @@ import { keysOfToken, type TokenFacts } from '../../src/protocol/token-keys.js';
 import type { Cause } from '../../src/revocation/cause.js';
 import { foldEvent } from '../../src/revocation/fold.js';
 import type { Descendants, Human, Origin } from '../../src/identity/identity.js';
-import type { Named, Owned } from '../../src/identity/views.js';
+import type { Begun, Owned } from '../../src/identity/views.js';
 import type { IdentityPort } from '../../src/revocation/identity-port.js';
 import { readLifecycle } from '../../src/revocation/lifecycle.js';
 import { RevocationState, type KeyMaterial } from '../../src/revocation/state.js';
@@ -42,7 +42,7 @@ export class Graph implements IdentityPort {
   readonly absent = new Map<string, string[]>();
   readonly owned = new Map<string, Owned[]>();
   /** By a token's name. */
-  readonly grants = new Map<string, Named[]>();
+  readonly grants = new Map<string, Begun[]>();
   /** By a pseudonym in hex, or `type:id`. */
   readonly below = new Map<string, Partial<Descendants>>();
 
@@ -67,7 +67,7 @@ export class Graph implements IdentityPort {
       sharedCount: all.reduce((sum, { sharedCount }) => sum + sharedCount, 0),
     };
   }
-  grantsOf(origins: readonly Origin[]): Named[] {
+  grantsOf(origins: readonly Origin[]): Begun[] {
     return origins.flatMap((one) => ('subjects' in one ? [] : (this.grants.get(one.id) ?? [])));
   }
   reachOf = (): never => {
@@ -86,6 +86,7 @@ export class Simulation {
   nowUs = 1_800_000_000_000_000;
   term = 1n;
   settings: StepSettings = { holdCount: 50, holdShare: 0.05, holdUs: 900e6, tokenLifeUs: 30 * 86_400e6 };
+  readonly survey = this.#newSurvey();
   readonly #seen = new Set<string>();
   #events = 0;
 
@@ -178,14 +179,14 @@ export class Simulation {
 
   /** What is to be written now, without writing it. */
   async decide(): Promise<OwnEvent[]> {
-    const looked = this.step({ kind: 'look' });
+    const looked = this.step({ kind: 'look', reached: await this.survey.reached(this.state) });
     if (looked.survey.length === 0) return [...looked.publish];
     const causes = looked.survey.map((order) => this.state.causes.get(order)!);
-    const worlds = await this.survey().ask({ state: this.state }, causes);
+    const worlds = await this.survey.ask({ state: this.state }, causes);
     return [...looked.publish, ...this.step({ kind: 'surveyed', worlds }).publish];
   }
 
-  survey(): Survey {
+  #newSurvey(): Survey {
     return new Survey({
       identity: this.graph,
       identify: async (pseudonyms) =>
@@ -196,6 +197,7 @@ export class Simulation {
             return person === undefined ? [] : [[name, person] as const];
           }),
         ),
+      sizes: async () => new Map(),
       policyOf: async (producer) => this.policies.get(producer) ?? { owns: [IDP], expects: [], groupless: [] },
       logger: QUIET,
     });

@@ -21,7 +21,7 @@ describe('a cause with a time ahead', () => {
     });
     expect(cause.state).toBe('scheduled');
     expect(await sim.settle()).toEqual([]);
-    expect(sim.step({ kind: 'look' }).wakeUs).toBe(cause.dueUs);
+    expect(sim.step({ kind: 'look', reached: [] }).wakeUs).toBe(cause.dueUs);
     sim.pass(3599);
     expect(await sim.settle()).toEqual([]);
     sim.pass(1);

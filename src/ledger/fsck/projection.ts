@@ -3,7 +3,7 @@ import type { PoolClient } from 'pg';
 import { KeelsonError } from '../../core/error.js';
 import { databaseError } from '../../platform/database.js';
 import { readFoldBatch } from '../fold-batch.js';
-import { readPositions } from '../projection-runner.js';
+import { readPositions, readSizes } from '../projection-runner.js';
 import type { Projection } from '../projection.js';
 import type { FsckFinding, FsckOptions } from './options.js';
 
@@ -42,10 +42,7 @@ async function refold(
   schema: string,
 ): Promise<FsckFinding | undefined> {
   const positions = await readPositions(tx, projection.name);
-  const { rows } = await tx.query<{ path: string; size: bigint }>(
-    'select l.path, h.size from keelson.log l join keelson.head h on h.log = l.id',
-  );
-  const sizes = new Map(rows.map(({ path, size }) => [path, size]));
+  const sizes = await readSizes(tx);
   await tx.query(`create schema ${schema}`);
   await projection.createScratch(tx, schema);
   const fold = await projection.open(tx, schema);

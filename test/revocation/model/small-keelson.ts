@@ -44,7 +44,11 @@ export class SmallKeelson {
   readonly #written = new Map<string, string>();
   readonly #reader = new EntryReader(schemas);
   readonly #graph = new Graph();
-  #activity = 0;
+  /** Entries of activity, and how many of them the graph knows. */
+  readonly #activity: Uint8Array[] = [];
+  #folded = 0;
+  /** Whether the graph folds activity as soon as it is committed. */
+  isPrompt = true;
   #state = new RevocationState({ hasher, guardKey });
   #survey = this.#newSurvey();
   #term = 0n;
@@ -66,13 +70,19 @@ export class SmallKeelson {
   say({ event, producer }: Said): string {
     this.nowUs += 1_000_000;
     const isActivity = /^(token|session|decision)\./.test(event.type as string);
-    const id = `${producer}/${this.#lifecycle.length}/${this.#activity}`;
+    const id = `${producer}/${this.#lifecycle.length}/${this.#activity.length}`;
     const entry = this.#entryOf(event, id, producer, 'native');
-    if (isActivity) {
-      const { atUs, part } = this.#reader.read(entry);
-      foldEntry(this.#graph, part!, { log: 2, index: BigInt(this.#activity++), atUs });
-    } else this.#commit(entry);
+    if (!isActivity) this.#commit(entry);
+    else if (this.#activity.push(entry) > 0 && this.isPrompt) this.foldActivity();
     return id;
+  }
+
+  /** The graph takes in what is committed to activity, or so many entries of it. */
+  foldActivity(count = Infinity): void {
+    for (const entry of this.#activity.slice(this.#folded, this.#folded + count)) {
+      const { atUs, part } = this.#reader.read(entry);
+      foldEntry(this.#graph, part!, { log: 2, index: BigInt(this.#folded++), atUs });
+    }
   }
 
   /** Another process takes the next term and folds all there is; nothing else is left of the one before. */
@@ -95,8 +105,8 @@ export class SmallKeelson {
     if (subjects === 'all') this.#state.hearAll();
     else this.#state.hear(subjects, things);
     const office = { state: this.#state, term: this.#term, nowUs: this.nowUs };
-    const looked = step(office, { kind: 'look' }, SETTINGS);
     const state = this.#state;
+    const looked = step(office, { kind: 'look', reached: await this.#survey.reached(state) }, SETTINGS);
     const causes = looked.survey.map((order) => state.causes.get(order)!);
     const worlds = await this.#survey.ask({ state }, causes);
     const decided = causes.length === 0 ? [] : step(office, { kind: 'surveyed', worlds }, SETTINGS).publish;
@@ -163,7 +173,7 @@ export class SmallKeelson {
     return new Identity({
       graph: this.#graph,
       positions: {
-        get: (path: string) => (path === LIFECYCLE ? BigInt(this.#lifecycle.length) : undefined),
+        get: (path: string) => BigInt(path === LIFECYCLE ? this.#lifecycle.length : this.#folded),
       } as ReadonlyMap<string, bigint>,
       waitUntil: () => Promise.resolve(),
       lastUse: () => Promise.resolve(null),
@@ -183,6 +193,7 @@ export class SmallKeelson {
             }),
           ),
         ),
+      sizes: () => Promise.resolve(new Map([['activity/0/g1', BigInt(this.#activity.length)]])),
       policyOf: (producer) => Promise.resolve(this.policyOf(producer)),
       logger: pino({ level: 'silent' }),
     });

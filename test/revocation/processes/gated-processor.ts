@@ -7,6 +7,7 @@ import { Registry } from 'prom-client';
 import { readConfig } from '../../../src/config.js';
 import type { EventLog } from '../../../src/eventlog/port.js';
 import { Readiness } from '../../../src/http/readiness.js';
+import { readSizes } from '../../../src/ledger/projection-runner.js';
 import { Settlement } from '../../../src/ledger/settlement.js';
 import { Follower } from '../../../src/revocation/follower.js';
 import { Processor, type ProcessorOptions } from '../../../src/revocation/processor.js';
@@ -47,6 +48,7 @@ const follower = new Follower(database, ledger.watch, revocationMaterial(foundat
 const survey = new Survey({
   identity,
   identify: (pseudonyms) => vault.identify(pseudonyms),
+  sizes: () => readSizes(database),
   policyOf: () => Promise.resolve({ owns: [], expects: [], groupless: [] }),
   logger,
 });
@@ -89,6 +91,7 @@ function gateSurvey(real: Survey): ProcessorOptions['survey'] {
       return real.isHere;
     },
     changed: () => real.changed(),
+    reached: (state) => real.reached(state),
     async ask(...args) {
       if (hasPending()) await gates.pass('survey asked');
       const worlds = await real.ask(...args);
