@@ -1,4 +1,5 @@
 /** Whether a call may go on, as far as revocation is concerned. Everything that is not known for certain is a refusal. */
+import { formatHex } from '../core/bytes.js';
 import type { RevokedReason } from '../protocol/check.js';
 import { checkToken } from '../protocol/check.js';
 import type { FactTable } from '../protocol/fact-table.js';
@@ -33,21 +34,30 @@ const ALLOWED: Allowed = Object.freeze({ allowed: true });
 export class KnownToken {
   readonly keys: readonly Uint8Array[];
   readonly issuedAtUs: number | undefined;
+  /** By which it is known; undefined: by its keys alone. */
+  readonly facts: TokenFacts | undefined;
+  #names: readonly string[] | undefined;
   #table: FactTable | undefined;
   #seq = -1;
   #refusal: Refused | undefined;
 
-  private constructor(keys: readonly Uint8Array[], issuedAtUs: number | undefined) {
+  private constructor(keys: readonly Uint8Array[], issuedAtUs: number | undefined, facts: TokenFacts | undefined) {
     this.keys = keys;
     this.issuedAtUs = issuedAtUs;
+    this.facts = facts;
   }
 
   static of({ options }: GuardCore, facts: TokenFacts): KnownToken {
-    return new KnownToken(keysOfToken(options.hasher, options.membership.guardKey, facts), facts.issuedAtUs);
+    return new KnownToken(keysOfToken(options.hasher, options.membership.guardKey, facts), facts.issuedAtUs, facts);
   }
 
   static ofKeys(keys: readonly Uint8Array[], issuedAtUs: number): KnownToken {
-    return new KnownToken(keys, issuedAtUs);
+    return new KnownToken(keys, issuedAtUs, undefined);
+  }
+
+  /** Its keys, in hex. */
+  get names(): readonly string[] {
+    return (this.#names ??= this.keys.map(formatHex));
   }
 
   /** What the table says of its keys; memoised until the table changes. */
@@ -65,6 +75,8 @@ export class KnownToken {
 
 /** A tool as an instance remembers it: whether it is blocked, and how stale the table may be for it. */
 export class KnownTool {
+  /** Its key, in hex. */
+  readonly name: string;
   readonly #key: Uint8Array;
   readonly #stalenessKey: Uint8Array;
   #table: FactTable | undefined;
@@ -78,6 +90,7 @@ export class KnownTool {
   ) {
     const { hasher, membership } = core.options;
     this.#key = deriveKey(hasher, membership.guardKey, 'tool', '', tool);
+    this.name = formatHex(this.#key);
     this.#stalenessKey = deriveKey(hasher, membership.guardKey, 'staleness', '', tool);
   }
 
@@ -106,22 +119,28 @@ export class KnownTool {
   }
 }
 
-/** Reads the clocks, and says whether a token may be used for a tool; undefined: whatever it is for. Allocates only to refuse. */
-export function check(core: GuardCore, token: KnownToken, tool: KnownTool | undefined): Decision {
-  const { table, lease, time } = core;
-  time.read();
+/** Why nothing is allowed, or nothing for this tool; whatever the token. By the clocks as they were read last. */
+export function distrustOf(core: GuardCore, tool: KnownTool | undefined): Refused | undefined {
+  const { table, lease } = core;
   if (table === undefined || lease === undefined || !core.isCurrent) {
     return { allowed: false, reason: 'starting', seq: table?.seq ?? 0 };
   }
   const committedUs = tool === undefined ? DEFAULT_STALENESS_US : tool.stalenessUs(table);
   const allowedUs = committedUs < core.maxStalenessUs ? committedUs : core.maxStalenessUs;
-  if (!(time.sinceUs(lease.sent) + lease.readAgeUs < allowedUs)) {
-    return { allowed: false, reason: 'stale', seq: table.seq };
-  }
-  const refusal = token.verdict(table, core.skewUs) ?? tool?.verdict(table, token.issuedAtUs, core.skewUs);
+  if (core.leaseAgeUs < allowedUs) return undefined;
+  return { allowed: false, reason: 'stale', seq: table.seq };
+}
+
+/** Reads the clocks, and says whether a token may be used for a tool; undefined: whatever it is for. Allocates only to refuse. */
+export function check(core: GuardCore, token: KnownToken, tool: KnownTool | undefined): Decision {
+  const { table, time } = core;
+  time.read();
+  const distrust = distrustOf(core, tool);
+  if (distrust !== undefined) return distrust;
+  const refusal = token.verdict(table!, core.skewUs) ?? tool?.verdict(table!, token.issuedAtUs, core.skewUs);
   if (refusal !== undefined) return refusal;
   if (token.issuedAtUs !== undefined && !(token.issuedAtUs <= time.wallClockUs + core.skewUs)) {
-    return { allowed: false, reason: 'issued_in_future', seq: table.seq };
+    return { allowed: false, reason: 'issued_in_future', seq: table!.seq };
   }
   return ALLOWED;
 }

@@ -1,70 +1,71 @@
-/** The feed as an instance hears it: a WebSocket, snapshots by GET. It comes back by itself, each time a little later, jittered. */
-import { WebSocket } from 'ws';
-import { signRequest } from '../protocol/request.js';
-import type { Membership } from './core.js';
+/**
+ * The feed as an instance hears it: a WebSocket, or long polls where none gets through; snapshots by GET. It comes back by itself, each
+ * time a little later, jittered.
+ */
+import { openPoll } from './poll.js';
+import { openSocket } from './socket.js';
+import { fetchSnapshot, type Ending, type FeedAddress, type Listener, type Transport } from './transport.js';
 
-export interface ConnectionOptions {
-  /** `https://keelson.example` */
-  readonly url: string;
-  readonly membership: Membership;
-  /** From where on changes are missing. */
-  seq(): number;
-  hear(bytes: Uint8Array): void;
-  /** There is a connection again: what was said may have been lost with the one before. */
-  onOpen(): void;
-  readonly onProblem: (error: unknown) => void;
+/** `auto`: a WebSocket, and long polls after it failed to open three times on end, while a WebSocket is tried again now and then. */
+export type TransportChoice = 'auto' | 'websocket' | 'poll';
+
+export interface ConnectionOptions extends FeedAddress, Listener {
+  readonly transport: TransportChoice;
 }
+
+export type ConnectionState = 'connecting' | 'websocket' | 'poll' | 'closed';
 
 const FIRST_RETRY_MS = 200;
 const LAST_RETRY_MS = 10_000;
-/** A peer that says nothing for so long is not there any more. Grants alone come more often. */
-const SILENCE_MS = 30_000;
-const SNAPSHOT_NEEDED = 4410;
-const FEED_TYPE = 'application/vnd.keelson.feed';
-const MAX_SNAPSHOT_BYTES = 1 << 30;
+const FAILURES_BEFORE_POLL = 3;
+/** How often a WebSocket is tried while polls do. */
+const TRY_SOCKET_MS = 300_000;
 
 export class Connection {
-  #socket: WebSocket | undefined;
+  readonly #options: ConnectionOptions;
+  #transport: Transport | undefined;
+  /** A WebSocket that takes over from polls as soon as something is heard on it. */
+  #candidate: Transport | undefined;
+  #state: ConnectionState = 'closed';
+  /** WebSockets on end that opened to nothing. */
+  #failures = 0;
   #retryMs = FIRST_RETRY_MS;
   #timer: NodeJS.Timeout | undefined;
-  #silence: NodeJS.Timeout | undefined;
+  #candidateTimer: NodeJS.Timeout | undefined;
   #fetching: Promise<void> | undefined;
-  #closed = false;
   readonly #stopping = new AbortController();
 
-  constructor(private readonly options: ConnectionOptions) {}
+  constructor(options: ConnectionOptions) {
+    this.#options = options;
+  }
+
+  get state(): ConnectionState {
+    return this.#state;
+  }
 
   open(): void {
-    if (this.#closed) return;
-    const path = `/v1/feed?from=${this.options.seq()}`;
-    const url = new URL(path, this.options.url);
-    url.protocol = url.protocol === 'https:' ? 'wss:' : 'ws:';
-    const socket = new WebSocket(url, { headers: this.#signed('GET', path), handshakeTimeout: 10_000 });
-    this.#socket = socket;
-    socket.once('open', () => this.options.onOpen());
-    socket.on('message', (data) => {
-      this.#retryMs = FIRST_RETRY_MS;
-      this.#heard(socket);
-      this.options.hear(data as Buffer);
+    if (this.#stopping.signal.aborted) return;
+    this.#state = 'connecting';
+    const { transport } = this.#options;
+    const polls = transport === 'poll' || (transport === 'auto' && this.#failures >= FAILURES_BEFORE_POLL);
+    const listener = this.#listener(polls ? 'poll' : 'websocket');
+    this.#transport = (polls ? openPoll : openSocket)(this.#options, listener, (ending) => {
+      clearTimeout(this.#candidateTimer);
+      this.#candidate?.close();
+      this.#ended(polls, ending);
     });
-    socket.on('error', (error) => this.options.onProblem(error));
-    socket.once('close', (code) => {
-      if (this.#socket !== socket) return;
-      this.#socket = undefined;
-      clearTimeout(this.#silence);
-      if (code === SNAPSHOT_NEEDED) void this.fetchSnapshot().finally(() => this.#later());
-      else this.#later();
-    });
+    if (polls && transport === 'auto') {
+      this.#candidateTimer = setTimeout(() => this.#trySocket(), TRY_SOCKET_MS).unref();
+    }
   }
 
-  /** Sends a message; lost where there is no connection: whoever sends says it again. */
   send(bytes: Uint8Array): void {
-    if (this.#socket?.readyState === WebSocket.OPEN) this.#socket.send(bytes, { binary: true });
+    this.#transport?.send(bytes);
   }
 
-  /** Begins anew, from where the table is. */
-  reopen(): void {
-    this.#socket?.terminate();
+  /** Hears again what is missing. */
+  refresh(): void {
+    this.#transport?.refresh();
   }
 
   /** Fetches the whole table, and hears it; one at a time. */
@@ -72,53 +73,88 @@ export class Connection {
     return (this.#fetching ??= this.#fetchSnapshot().finally(() => (this.#fetching = undefined)));
   }
 
+  close(): void {
+    this.#state = 'closed';
+    this.#stopping.abort();
+    clearTimeout(this.#timer);
+    clearTimeout(this.#candidateTimer);
+    this.#candidate?.close();
+    this.#transport?.close();
+  }
+
   async #fetchSnapshot(): Promise<void> {
-    const path = '/v1/feed/snapshot';
     try {
-      const answer = await fetch(new URL(path, this.options.url), {
-        headers: { ...this.#signed('GET', path), accept: FEED_TYPE },
-        signal: AbortSignal.any([this.#stopping.signal, AbortSignal.timeout(60_000)]),
-      });
-      if (!answer.ok) throw new Error(`snapshot: HTTP ${answer.status}`);
-      this.options.hear(await readBounded(answer, MAX_SNAPSHOT_BYTES));
+      this.#options.hear(await fetchSnapshot(this.#options, this.#stopping.signal));
     } catch (error) {
-      if (!this.#closed) this.options.onProblem(error);
+      this.#tell(error);
     }
   }
 
-  close(): void {
-    this.#closed = true;
-    this.#stopping.abort();
-    clearTimeout(this.#timer);
-    clearTimeout(this.#silence);
-    this.#socket?.terminate();
+  #listener(state: 'websocket' | 'poll'): Listener {
+    const { seq, hear, onOpen } = this.#options;
+    return {
+      seq,
+      hear: (bytes) => {
+        this.#state = state;
+        this.#retryMs = FIRST_RETRY_MS;
+        if (state === 'websocket') this.#failures = 0;
+        hear(bytes);
+      },
+      onOpen,
+      onProblem: (error) => this.#tell(error),
+    };
+  }
+
+  #ended(polled: boolean, { heard, snapshotNeeded }: Ending): void {
+    if (this.#stopping.signal.aborted) return;
+    this.#transport = undefined;
+    this.#state = 'connecting';
+    // Where nothing answers at all, it is not the WebSocket that is in the way.
+    if (polled && !heard) this.#failures = 0;
+    else if (!polled && !heard) this.#failures++;
+    if (snapshotNeeded) void this.fetchSnapshot().finally(() => this.#later());
+    else this.#later();
   }
 
   #later(): void {
-    if (this.#closed) return;
+    if (this.#stopping.signal.aborted) return;
     clearTimeout(this.#timer);
     this.#timer = setTimeout(() => this.open(), this.#retryMs * (0.5 + Math.random()));
     this.#retryMs = Math.min(LAST_RETRY_MS, this.#retryMs * 2);
   }
 
-  #heard(socket: WebSocket): void {
-    clearTimeout(this.#silence);
-    this.#silence = setTimeout(() => socket.terminate(), SILENCE_MS);
+  #trySocket(): void {
+    const listener = this.#listener('websocket');
+    const polls = this.#transport;
+    let isIn = false;
+    this.#candidate = openSocket(
+      this.#options,
+      {
+        ...listener,
+        onOpen: () => undefined,
+        onProblem: () => undefined,
+        hear: (bytes) => {
+          if (!isIn) {
+            isIn = true;
+            polls?.close();
+            this.#transport = this.#candidate;
+            this.#candidate = undefined;
+            listener.onOpen();
+          }
+          listener.hear(bytes);
+        },
+      },
+      (ending) => {
+        if (isIn) return this.#ended(false, ending);
+        this.#candidate = undefined;
+        if (this.#transport === polls) {
+          this.#candidateTimer = setTimeout(() => this.#trySocket(), TRY_SOCKET_MS).unref();
+        }
+      },
+    );
   }
 
-  #signed(method: string, path: string): { authorization: string } {
-    const { signer, ledger, instance } = this.options.membership;
-    return { authorization: signRequest(signer, ledger, { method, path }, { instance, atUs: Date.now() * 1000 }) };
+  #tell(error: unknown): void {
+    if (!this.#stopping.signal.aborted) this.#options.onProblem(error);
   }
-}
-
-async function readBounded(answer: Response, maxBytes: number): Promise<Uint8Array> {
-  const chunks: Uint8Array[] = [];
-  let length = 0;
-  for await (const chunk of answer.body as unknown as AsyncIterable<Uint8Array>) {
-    length += chunk.length;
-    if (length > maxBytes) throw new Error('a snapshot that is too large');
-    chunks.push(chunk);
-  }
-  return Buffer.concat(chunks);
 }

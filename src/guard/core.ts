@@ -75,6 +75,8 @@ export class GuardCore {
   readonly canaryKey: Uint8Array;
   readonly maxStalenessUs: number;
   readonly skewUs: number;
+  /** The shortest lease that is used, microseconds. */
+  shortestUs: number;
   /** A new nonce this often: three times while the shortest lease that is used runs. */
   renewUs: number;
   keySet: FeedKeySet | undefined;
@@ -107,6 +109,7 @@ export class GuardCore {
     this.time = new LeaseTime(clock);
     this.canaryKey = deriveCanaryKey(hasher, membership.guardKey);
     this.maxStalenessUs = Math.min(options.maxStalenessUs ?? DEFAULT_STALENESS_US, DEFAULT_STALENESS_US);
+    this.shortestUs = this.maxStalenessUs;
     this.renewUs = renewOf(this.maxStalenessUs);
     this.skewUs = options.skewUs ?? DEFAULT_SKEW_US;
     this.keySetVersion = floor?.keySetVersion ?? 0;
@@ -115,8 +118,34 @@ export class GuardCore {
     this.table = new FactTable(hasher);
   }
 
+  /** It was that far before it was started again: what it holds of an older time is not trusted. */
+  raise({ seq, keySetVersion }: Floor): void {
+    this.seq = Math.max(this.seq, seq);
+    if (keySetVersion <= this.keySetVersion) return;
+    this.keySetVersion = keySetVersion;
+    this.keySet = undefined;
+  }
+
+  /** How old the table may be, microseconds, by the clocks as they were read last; Infinity: there is no lease. */
+  get leaseAgeUs(): number {
+    const { lease, time } = this;
+    return lease === undefined ? Infinity : time.sinceUs(lease.sent) + lease.readAgeUs;
+  }
+
+  /** Whether the table is new enough even for the shortest lease that is used. */
+  get isFresh(): boolean {
+    return this.isCurrent && this.leaseAgeUs < this.shortestUs;
+  }
+
+  /** Changes that it knows of and has not applied. */
+  get seqLag(): number {
+    const known = this.waiting.reduce((newest, { head }) => Math.max(newest, head.seq), this.seq);
+    return known - (this.table?.seq ?? 0);
+  }
+
   /** A tool is called for which the table may be so stale. */
   renewFor(stalenessUs: number): void {
+    this.shortestUs = Math.min(this.shortestUs, stalenessUs);
     this.renewUs = Math.min(this.renewUs, renewOf(stalenessUs));
   }
 

@@ -5,8 +5,9 @@
  */
 import { randomUUID } from 'node:crypto';
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
-import type { Decision, KnownToken } from './check.js';
-import type { Guard, Session } from './guard.js';
+import type { KnownToken, Refused } from './check.js';
+import type { Guard } from './guard.js';
+import type { Session } from './holdings.js';
 import type { ClaimSet } from './mapping.js';
 import type { Publisher } from './publisher.js';
 
@@ -16,8 +17,9 @@ export interface RouteGuardOptions {
   readonly claimsOf: (request: FastifyRequest) => ClaimSet | undefined;
   /** What is called; undefined: whatever. */
   readonly toolOf?: (request: FastifyRequest) => string | undefined;
+  /** Where decisions go; the guard's own publisher where absent. */
   readonly publisher?: Publisher;
-  /** Further members of the recorded decision, such as agent and user. */
+  /** Members of the recorded decision that the token does not say, or says otherwise. */
   readonly describe?: (request: FastifyRequest) => Record<string, unknown>;
 }
 
@@ -32,11 +34,12 @@ declare module 'fastify' {
 const CANARY_PATH = '/.well-known/keelson-canary';
 const CANARY_HEADER = 'keelson-canary';
 const REFUSAL_HEADER = 'keelson-refusal';
+const NO_TOKEN = { allowed: false, reason: 'no_token', seq: 0 } as const;
 
 /** A fastify plugin. It stays in its scope's hooks: as if it were written there. */
 export const guardRoutes = Object.assign(
   async (app: FastifyInstance, options: RouteGuardOptions): Promise<void> => {
-    const { guard, claimsOf, toolOf, publisher, describe } = options;
+    const { guard, claimsOf, toolOf, publisher = options.guard.publisher, describe } = options;
     const sessions = new WeakMap<FastifyRequest, Session>();
     /** Canaries under way, by a random name that nobody else knows. */
     const probed = new Map<string, KnownToken>();
@@ -59,17 +62,18 @@ export const guardRoutes = Object.assign(
     });
     app.addHook('onClose', async () => stop());
     app.addHook('preHandler', async (request, reply) => {
-      const token = probed.get(request.headers[CANARY_HEADER] as string) ?? identify(request);
+      const canary = probed.get(request.headers[CANARY_HEADER] as string);
+      const token = canary ?? identify(request);
       const tool = toolOf?.(request);
-      const decision = token === undefined ? undefined : guard.check(token, tool);
-      if (!probed.has(request.headers[CANARY_HEADER] as string))
-        publisher?.publish({
-          ...(tool === undefined ? {} : { tool }),
-          decision: decision?.allowed === true ? 'allow' : 'deny',
-          ...(decision?.allowed === false ? { reason_code: decision.reason } : {}),
-          ...describe?.(request),
-        });
-      if (token === undefined || decision?.allowed !== true) return refuse(reply, decision);
+      const verdict = token === undefined ? NO_TOKEN : guard.check(token, tool);
+      if (canary === undefined) {
+        const decision = verdict.allowed ? 'allow' : 'deny';
+        publisher?.publish(
+          { ...(tool === undefined ? {} : { tool }), decision, ...describe?.(request) },
+          { token, verdict },
+        );
+      }
+      if (token === undefined || !verdict.allowed) return refuse(reply, verdict.allowed ? NO_TOKEN : verdict);
       const session = guard.session(token, tool);
       sessions.set(request, session);
       request.revoked = session.signal;
@@ -84,9 +88,7 @@ export const guardRoutes = Object.assign(
 );
 
 /** Not trusted for now: come back; revoked: get another token (RFC 6750 §3.1). */
-function refuse(reply: FastifyReply, decision: Decision | undefined): FastifyReply {
-  const reason = decision?.allowed === false ? decision.reason : 'no_token';
-  const seq = decision?.allowed === false ? decision.seq : 0;
+function refuse(reply: FastifyReply, { reason, seq }: Refused | typeof NO_TOKEN): FastifyReply {
   const isTemporary = reason === 'stale' || reason === 'starting';
   if (isTemporary) void reply.header('retry-after', '1');
   else void reply.header('www-authenticate', `Bearer error="invalid_token", error_description="${reason}"`);

@@ -5,11 +5,15 @@ import type { ErrorCode } from '../core/error.js';
 import { nodeHasher } from '../platform/hasher.js';
 import { nodeVerifier } from '../platform/signer.js';
 import type { TokenFacts } from '../protocol/token-keys.js';
-import { check, KnownTool, KnownToken, type Decision } from './check.js';
-import { Connection } from './connection.js';
-import { GuardCore, type Floor, type Membership } from './core.js';
+import { check, distrustOf, KnownTool, KnownToken, type Decision, type Refused } from './check.js';
+import { Connection, type TransportChoice } from './connection.js';
+import { GuardCore, type Membership } from './core.js';
+import { Holdings, type Revoked, type Session } from './holdings.js';
 import { readClaims, STANDARD, summarize, type ClaimSet, type Mapping } from './mapping.js';
+import { Counters, type GuardMetrics } from './metrics.js';
+import { Memory } from './memory.js';
 import { nodeClock } from './node-clock.js';
+import { Publisher, type DecidedOn, type PublishedDecision, type PublisherOptions } from './publisher.js';
 import { step, type Effect, type Input } from './step.js';
 
 export interface GuardConfig {
@@ -18,12 +22,18 @@ export interface GuardConfig {
   readonly membership: Membership;
   /** From claims to what is asked of the table; `STANDARD` where absent. */
   readonly mapping?: Mapping;
-  /** How far the instance had come before. */
-  readonly floor?: Floor;
+  /** For this process alone: how far it has come, and what the feed said, over a restart. Without one it knows nothing of before. */
+  readonly folder?: string;
+  /** How the feed is heard; `auto` where absent. */
+  readonly transport?: TransportChoice;
   /** Milliseconds; only ever lowers what is committed for a tool. */
   readonly maxStalenessMs?: number;
   /** How far issuers' clocks may differ, milliseconds. */
   readonly skewMs?: number;
+  /** Where decisions go; without it they go nowhere. */
+  readonly publish?: Omit<PublisherOptions, 'url' | 'onProblem'>;
+  /** Called last when the guard is closed. */
+  readonly onClosed?: () => Promise<void>;
   /** Told of what went wrong, for logs: codes and errors, no secrets. */
   readonly onProblem?: (problem: ErrorCode | Error) => void;
 }
@@ -34,35 +44,31 @@ export interface GuardConfig {
  */
 export type Probe = (canary: KnownToken) => boolean | Promise<boolean>;
 
-/** Something that ends when what it stands on is revoked. */
-export interface Session {
-  /** Aborts then, with the refusal as its reason. */
-  readonly signal: AbortSignal;
-  close(): void;
-}
-
-interface OpenSession {
-  readonly token: KnownToken;
-  readonly tool: KnownTool | undefined;
-  readonly controller: AbortController;
-}
-
 const TICK_MS = 250;
 const MAX_TOOLS = 10_000;
+/** What can't be verified may be signed by newer feed keys; those come with a new connection, which is not made more often. */
+const REFRESH_MS = 5_000;
 
 export class Guard {
   readonly core: GuardCore;
+  readonly publisher: Publisher | undefined;
   readonly #config: GuardConfig;
   readonly #mapping: Mapping;
   readonly #connection: Connection;
+  readonly #memory: Memory | undefined;
+  readonly #holdings = new Holdings();
+  readonly #counters = new Counters();
   readonly #tools = new Map<string, KnownTool>();
-  readonly #sessions = new Map<string, Set<OpenSession>>();
   readonly #probes = new Map<string, Probe>();
+  readonly #listeners = new Set<(revoked: Revoked) => void>();
   #timer: NodeJS.Timeout | undefined;
+  #refreshedMs = -Infinity;
+  #starting: Promise<void> | undefined;
+  #closed = false;
 
   constructor(config: GuardConfig) {
     this.#config = config;
-    const { membership, mapping = STANDARD, floor, maxStalenessMs, skewMs } = config;
+    const { url, membership, mapping = STANDARD, folder, transport = 'auto', maxStalenessMs, skewMs, publish } = config;
     this.#mapping = mapping;
     this.core = new GuardCore({
       hasher: nodeHasher,
@@ -70,31 +76,37 @@ export class Guard {
       membership,
       mapping: summarize(nodeHasher, mapping),
       clock: nodeClock,
-      ...(floor === undefined ? {} : { floor }),
       ...(maxStalenessMs === undefined ? {} : { maxStalenessUs: maxStalenessMs * 1000 }),
       ...(skewMs === undefined ? {} : { skewUs: skewMs * 1000 }),
     });
+    const onProblem = (error: unknown): void => this.#tell(error instanceof Error ? error : new Error(String(error)));
+    this.#memory = folder === undefined ? undefined : new Memory(folder, this.core, onProblem);
+    this.publisher = publish === undefined ? undefined : new Publisher(this.core, { ...publish, url, onProblem });
     this.#connection = new Connection({
-      url: config.url,
+      url,
       membership,
+      transport,
       seq: () => this.core.table?.seq ?? this.core.seq,
       hear: (bytes) => this.hear(bytes),
-      onOpen: () => this.#step({ kind: 'connected' }),
-      onProblem: (error) => this.#tell(error instanceof Error ? error : new Error(String(error))),
+      onOpen: () => this.#opened(),
+      onProblem,
     });
   }
 
-  /** Connects, and stays so. Everything is refused until the table is there and a grant for it. */
+  /** Reads what is on disk, connects, and stays so. Everything is refused until the table is there and a grant for it. */
   start(): void {
-    this.#connection.open();
-    this.#timer = setInterval(() => this.#step({ kind: 'tick', random: randomBytes(16) }), TICK_MS);
-    this.#timer.unref();
+    this.#starting ??= this.#start();
   }
 
-  close(): void {
+  /** Refuses everything from now on; resolves when what it keeps is on disk. */
+  async close(): Promise<void> {
+    this.#closed = true;
     clearInterval(this.#timer);
     this.#connection.close();
     this.core.lease = undefined;
+    await this.#starting;
+    await Promise.all([this.#memory?.close(), this.publisher?.close()]);
+    await this.#config.onClosed?.();
   }
 
   /**
@@ -113,36 +125,52 @@ export class Guard {
 
   /** Whether revocation speaks against a call. Synchronous, and without I/O. @param tool that it calls */
   check(token: KnownToken, tool?: string): Decision {
-    return check(this.core, token, tool === undefined ? undefined : this.#tool(tool));
+    const decision = check(this.core, token, tool === undefined ? undefined : this.#tool(tool));
+    this.#counters.count(decision);
+    return decision;
   }
 
-  /** Follows something that goes on under a token: it ends as soon as the token would be refused by the table. */
+  /**
+   * Follows something that goes on under a token: it ends as soon as the table refuses the token or the tool, or the table is too old to say
+   * that it does not.
+   */
   session(token: KnownToken, tool?: string): Session {
-    const session: OpenSession = {
-      token,
-      tool: tool === undefined ? undefined : this.#tool(tool),
-      controller: new AbortController(),
-    };
-    const names = token.keys.map(formatHex);
-    for (const name of names) {
-      const open = this.#sessions.get(name);
-      if (open === undefined) this.#sessions.set(name, new Set([session]));
-      else open.add(session);
-    }
-    const close = (): void => {
-      for (const name of names) {
-        const open = this.#sessions.get(name);
-        open?.delete(session);
-        if (open?.size === 0) this.#sessions.delete(name);
-      }
-    };
-    session.controller.signal.addEventListener('abort', close);
-    return { signal: session.controller.signal, close };
+    return this.#holdings.open(token, tool === undefined ? undefined : this.#tool(tool));
+  }
+
+  /** Follows a token that the host has cached, so that `onRevoked` tells when to drop it. Returns how to forget it. */
+  keep(token: KnownToken): () => void {
+    return this.#holdings.keep(token);
+  }
+
+  /** Tells what is to be dropped: cached tokens that were given to `keep`, sessions that were aborted. Returns how to stop. */
+  onRevoked(listener: (revoked: Revoked) => void): () => void {
+    this.#listeners.add(listener);
+    return () => void this.#listeners.delete(listener);
+  }
+
+  /** Records a decision, where the guard is told where to; never waits and never throws. False where it could not be kept. */
+  publish(decision: PublishedDecision, on?: DecidedOn): boolean {
+    return this.publisher?.publish(decision, on) ?? false;
+  }
+
+  /** How it is doing, at this moment. `formatMetrics` makes Prometheus text of it. */
+  metrics(): GuardMetrics {
+    return this.#counters.metrics(this.core, this.#connection.state, this.#holdings, this.publisher?.counts);
   }
 
   /** A message of the feed, by whatever way it came. */
   hear(bytes: Uint8Array): void {
     this.#step({ kind: 'message', bytes });
+  }
+
+  /** Time went on: asks for a grant when it is time to, and ends what nobody can vouch for. Happens by itself once it is started. */
+  tick(): void {
+    this.#step({ kind: 'tick', random: randomBytes(16) });
+    const { core } = this;
+    // By the clocks that were read in this step. Where nothing is too old for the shortest lease in use, nothing is looked through.
+    if (this.#holdings.sessions === 0 || core.isFresh) return;
+    this.#drop({ tokens: [], sessions: this.#holdings.abort((_, tool) => distrustOf(core, tool)) });
   }
 
   /**
@@ -166,6 +194,14 @@ export class Guard {
     return tool;
   }
 
+  async #start(): Promise<void> {
+    await this.#memory?.load();
+    if (this.#closed) return;
+    this.#connection.open();
+    this.#timer = setInterval(() => this.tick(), TICK_MS);
+    this.#timer.unref();
+  }
+
   /** A host that can't take it keeps the guard from nothing. */
   #tell(problem: ErrorCode | Error): void {
     try {
@@ -175,8 +211,15 @@ export class Guard {
     }
   }
 
+  #opened(): void {
+    this.#step({ kind: 'connected' });
+    this.tick();
+  }
+
   #step(input: Input): void {
-    for (const effect of step(this.core, input)) this.#act(effect);
+    const effects = step(this.core, input);
+    this.#memory?.remember(input, effects);
+    for (const effect of effects) this.#act(effect);
   }
 
   #act(effect: Effect): void {
@@ -185,33 +228,51 @@ export class Guard {
         return this.#connection.send(effect.bytes);
       case 'fetch':
         if (effect.what === 'snapshot') void this.#connection.fetchSnapshot();
-        else this.#connection.reopen();
+        else this.#connection.refresh();
         return;
       case 'changed':
         return this.#end(effect.keys.map(formatHex));
       case 'replaced':
-        return this.#end([...this.#sessions.keys()]);
+        return this.#end(undefined);
       case 'probe':
         return void this.#probe(effect.seq, effect.issuedAtUs);
       case 'rejected':
-        return this.#tell(effect.code);
+        return this.#reject(effect.code);
     }
   }
 
-  /** Ends the sessions on these keys that the table refuses now. */
-  #end(names: readonly string[]): void {
+  #reject(code: ErrorCode): void {
+    this.#counters.reject(code);
+    this.#tell(code);
+    const nowMs = performance.now();
+    if (code !== 'bad_signature' || nowMs - this.#refreshedMs < REFRESH_MS) return;
+    this.#refreshedMs = nowMs;
+    this.#connection.refresh();
+  }
+
+  /** Ends what stands on these keys, and the table refuses now. */
+  #end(names: readonly string[] | undefined): void {
     const { table, skewUs } = this.core;
     if (table === undefined) return;
-    let count = 0;
-    for (const name of names) {
-      for (const { token, tool, controller } of this.#sessions.get(name) ?? []) {
-        const refusal = token.verdict(table, skewUs) ?? tool?.verdict(table, token.issuedAtUs, skewUs);
-        if (refusal === undefined || controller.signal.aborted) continue;
-        count++;
-        controller.abort(refusal);
+    const refusalOf = (token: KnownToken, tool: KnownTool | undefined): Refused | undefined =>
+      tool === undefined ? token.verdict(table, skewUs) : tool.verdict(table, token.issuedAtUs, skewUs);
+    this.#drop(this.#holdings.end(names, refusalOf));
+  }
+
+  #drop(revoked: Revoked): void {
+    const count = revoked.sessions.length;
+    if (count > 0) {
+      this.#counters.aborted += count;
+      this.#step({ kind: 'aborted', count });
+    }
+    if (count === 0 && revoked.tokens.length === 0) return;
+    for (const listener of this.#listeners) {
+      try {
+        listener(revoked);
+      } catch (error) {
+        this.#tell(error instanceof Error ? error : new Error(String(error)));
       }
     }
-    if (count > 0) this.#step({ kind: 'aborted', count });
   }
 
   async #probe(seq: number, issuedAtUs: number): Promise<void> {

@@ -4,7 +4,7 @@
  *
  *     server.registerTool('deploy', { … }, guardTool(guard, 'deploy', { claimsOf }, async (args, extra) => …));
  */
-import type { KnownToken } from './check.js';
+import type { Decision, KnownToken } from './check.js';
 import type { ClaimSet } from './mapping.js';
 import type { Guard } from './guard.js';
 import type { Publisher } from './publisher.js';
@@ -25,8 +25,9 @@ export interface CallResult {
 export interface ToolGuardOptions<E extends CallExtra> {
   /** The claims of the verified token of a call; undefined: there is none, and the call is refused. */
   readonly claimsOf: (extra: E) => ClaimSet | undefined;
+  /** Where decisions go; the guard's own publisher where absent. */
   readonly publisher?: Publisher;
-  /** Further members of the recorded decision, such as agent and user. */
+  /** Members of the recorded decision that the token does not say, or says otherwise. */
   readonly describe?: (extra: E) => Record<string, unknown>;
 }
 
@@ -37,9 +38,15 @@ export function guardTool<A extends readonly unknown[], E extends CallExtra, R>(
   options: ToolGuardOptions<E>,
   handler: (...call: [...A, E]) => R | Promise<R>,
 ): (...call: [...A, E]) => Promise<R | CallResult> {
-  const run = async (token: KnownToken, extra: E, go: (extra: E) => R | Promise<R>): Promise<R | CallResult> => {
-    const decision = guard.check(token, tool);
-    if (!decision.allowed) return refuse(decision);
+  const { claimsOf, describe, publisher = guard.publisher } = options;
+  const run = async (
+    token: KnownToken | undefined,
+    verdict: Decision | typeof NO_TOKEN,
+    extra: E,
+    go: (extra: E) => R | Promise<R>,
+  ): Promise<R | CallResult> => {
+    if (token === undefined) return refuse(NO_TOKEN);
+    if (!verdict.allowed) return refuse(verdict);
     const session = guard.session(token, tool);
     try {
       const signal = AbortSignal.any([extra.signal, session.signal]);
@@ -50,23 +57,20 @@ export function guardTool<A extends readonly unknown[], E extends CallExtra, R>(
   };
   guard.addProbe(async (canary) => {
     const nobody = { signal: AbortSignal.abort() } as E;
-    const result = await run(canary, nobody, () => ({ content: [] }) as unknown as R);
+    const result = await run(canary, guard.check(canary, tool), nobody, () => ({ content: [] }) as unknown as R);
     return (result as Partial<CallResult>)._meta?.['keelson/refusal']?.reason === 'cutoff';
   }, `mcp/${tool}`);
   return async (...call) => {
     const extra = call.at(-1) as E;
     const args = call.slice(0, -1) as unknown as A;
-    const claims = options.claimsOf(extra);
+    const claims = claimsOf(extra);
     const token = claims === undefined ? undefined : guard.token(claims, extra.authInfo?.token);
-    const decision = token === undefined ? NO_TOKEN : guard.check(token, tool);
-    options.publisher?.publish({
-      tool,
-      decision: decision.allowed ? 'allow' : 'deny',
-      ...(decision.allowed ? {} : { reason_code: decision.reason }),
-      ...options.describe?.(extra),
-    });
-    if (!decision.allowed) return refuse(decision);
-    return run(token!, extra, (guarded) => handler(...args, guarded));
+    const verdict = token === undefined ? NO_TOKEN : guard.check(token, tool);
+    publisher?.publish(
+      { tool, decision: verdict.allowed ? 'allow' : 'deny', ...describe?.(extra) },
+      { token, verdict },
+    );
+    return run(token, verdict, extra, (guarded) => handler(...args, guarded));
   };
 }
 

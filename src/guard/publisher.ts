@@ -3,7 +3,10 @@
  * process) and a contiguous number in it; one that could not be kept leaves its number out, so that the ledger shows a gap.
  */
 import { setTimeout as sleep } from 'node:timers/promises';
+import { formatHex } from '../core/bytes.js';
+import type { KnownToken } from './check.js';
 import type { GuardCore } from './core.js';
+import { describeToken } from './describe.js';
 import { Spool } from './spool.js';
 
 export interface PublisherOptions {
@@ -13,7 +16,7 @@ export interface PublisherOptions {
   readonly token: string;
   /** The point that this process belongs to. */
   readonly point: string;
-  /** For this process alone. */
+  /** For this process alone, on a disk of this machine: a decision is written there before it counts as taken. */
   readonly spoolFolder: string;
   /** What may wait; 64 MiB where absent. */
   readonly maxSpoolBytes?: number;
@@ -26,13 +29,21 @@ export interface PublishedDecision {
   readonly [member: string]: unknown;
 }
 
+/** What a decision is about, for what is stamped on it. */
+export interface DecidedOn {
+  readonly token?: KnownToken | undefined;
+  /** Of `check`, or why it was not asked. */
+  readonly verdict?: { readonly allowed: true } | { readonly allowed: false; readonly reason: string } | undefined;
+}
+
 export interface PublisherCounts {
   readonly taken: number;
   readonly sent: number;
-  /** Not kept: the spool was full, or the disk. */
+  /** Not kept, for the spool was full, or the disk: their numbers are missing in the ledger, which shows the gap. */
   readonly lost: number;
   /** Kept by the server as what it can't read. */
   readonly quarantined: number;
+  readonly waiting: number;
   readonly waitingBytes: number;
 }
 
@@ -62,15 +73,21 @@ export class Publisher {
     this.#running = this.#run();
   }
 
-  /** Takes a decision; never waits and never throws. False where it could not be kept. */
-  publish(decision: PublishedDecision): boolean {
-    const { lease, time, table, options } = this.#core;
-    const { instance, generation } = options.membership;
+  /**
+   * Takes a decision; never waits for a network, and never throws. True: it is in a file, and outlives this process however it ends. False:
+   * it could not be kept.
+   * @param decision what the host knows of it; goes before what the token says
+   */
+  publish(decision: PublishedDecision, { token, verdict }: DecidedOn = {}): boolean {
+    const core = this.#core;
+    const { instance, generation } = core.options.membership;
     const sequence = this.#sequence++;
-    const name = Buffer.from(instance).toString('hex');
+    const name = formatHex(instance);
     const event = {
       timestamp: new Date().toISOString(),
       point: this.#options.point,
+      ...(token?.facts === undefined ? {} : describeToken(token.facts)),
+      ...(verdict?.allowed === false ? { reason_codes: [verdict.reason] } : {}),
       ...decision,
       id: `${name}/${this.#epoch}/${sequence}`,
       epoch: this.#epoch,
@@ -78,11 +95,12 @@ export class Publisher {
       enforcement: {
         instance: name,
         generation,
-        seq: table?.seq ?? 0,
-        ...(lease === undefined ? {} : { leaseAgeMs: Math.round((time.sinceUs(lease.sent) + lease.readAgeUs) / 1000) }),
+        seq: core.table?.seq ?? 0,
+        ...(core.lease === undefined ? {} : { leaseAgeMs: Math.round(core.leaseAgeUs / 1000) }),
+        ...(verdict === undefined ? {} : { verdict: verdict.allowed ? 'allowed' : verdict.reason }),
       },
     };
-    const kept = this.#spool.add(format(event));
+    const kept = this.#keep(event);
     if (!kept) this.#lost++;
     return kept;
   }
@@ -93,6 +111,7 @@ export class Publisher {
       sent: this.#sent,
       lost: this.#lost,
       quarantined: this.#quarantined,
+      waiting: this.#spool.lines,
       waitingBytes: this.#spool.bytes,
     };
   }
@@ -102,6 +121,15 @@ export class Publisher {
     this.#stopping.abort();
     await this.#running;
     this.#spool.close();
+  }
+
+  #keep(event: object): boolean {
+    try {
+      return this.#spool.add(format(event));
+    } catch {
+      // What JSON can't hold: a circle, a member that throws.
+      return false;
+    }
   }
 
   async #run(): Promise<void> {

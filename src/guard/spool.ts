@@ -4,7 +4,7 @@
  *
  * A file is sent from its beginning and removed when it was sent whole. After a restart some lines are sent again; they carry their ids.
  */
-import { closeSync, mkdirSync, openSync, readdirSync, readFileSync, rmSync, statSync, writeSync } from 'node:fs';
+import { closeSync, mkdirSync, openSync, readdirSync, readFileSync, rmSync, writeSync } from 'node:fs';
 import { join } from 'node:path';
 
 export interface SpoolOptions {
@@ -21,14 +21,21 @@ export interface Segment {
 const SEGMENT_BYTES = 1 << 20;
 const NAME = /^(\d{16})\.spool$/;
 
+interface Closed {
+  readonly path: string;
+  bytes: number;
+  lines: number;
+}
+
 export class Spool {
   readonly #folder: string;
   readonly #maxBytes: number;
   /** Files that are full, or were left by those before, oldest first. */
-  readonly #full: { readonly path: string; readonly bytes: number }[] = [];
-  #open: { readonly path: string; readonly file: number; bytes: number } | undefined;
+  readonly #full: Closed[] = [];
+  #open: (Closed & { readonly file: number }) | undefined;
   #number = 0;
   #bytes = 0;
+  #lines = 0;
 
   /** @throws Error where the folder can't be used. */
   constructor({ folder, maxBytes }: SpoolOptions) {
@@ -39,11 +46,18 @@ export class Spool {
       const number = NAME.exec(name)?.[1];
       if (number === undefined) continue;
       const path = join(folder, name);
-      const bytes = statSync(path).size;
-      this.#full.push({ path, bytes });
+      const data = readFileSync(path);
+      const [bytes, lines] = [data.length, countLines(data)];
+      this.#full.push({ path, bytes, lines });
       this.#bytes += bytes;
+      this.#lines += lines;
       this.#number = Number(number);
     }
+  }
+
+  /** Lines that wait. */
+  get lines(): number {
+    return this.#lines;
   }
 
   /** Bytes that wait. */
@@ -65,7 +79,9 @@ export class Spool {
       return false;
     }
     this.#bytes += data.length;
+    this.#lines++;
     this.#open.bytes += data.length;
+    this.#open.lines++;
     if (this.#open.bytes >= SEGMENT_BYTES) this.#end();
     return true;
   }
@@ -84,6 +100,7 @@ export class Spool {
       done: () => {
         rmSync(first.path, { force: true });
         this.#bytes -= first.bytes;
+        this.#lines -= first.lines;
         this.#full.shift();
       },
     };
@@ -93,20 +110,26 @@ export class Spool {
     this.#end();
   }
 
-  #begin(): { readonly path: string; readonly file: number; bytes: number } {
+  #begin(): Closed & { readonly file: number } {
     const path = join(this.#folder, `${String(++this.#number).padStart(16, '0')}.spool`);
-    return { path, file: openSync(path, 'wx', 0o600), bytes: 0 };
+    return { path, file: openSync(path, 'wx', 0o600), bytes: 0, lines: 0 };
   }
 
   #end(): void {
     if (this.#open === undefined) return;
-    const { path, file, bytes } = this.#open;
+    const { path, file, bytes, lines } = this.#open;
     this.#open = undefined;
     try {
       closeSync(file);
     } catch {
       // Nothing is left to be written.
     }
-    this.#full.push({ path, bytes });
+    this.#full.push({ path, bytes, lines });
   }
+}
+
+function countLines(data: Uint8Array): number {
+  let lines = 0;
+  for (let at = data.indexOf(10); at >= 0; at = data.indexOf(10, at + 1)) lines++;
+  return lines;
 }

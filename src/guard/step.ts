@@ -54,7 +54,8 @@ export function step(core: GuardCore, input: Input): Effect[] {
     case 'canary_refused':
       return prove(core, input.seq);
     case 'connected':
-      // The last ack may have been lost with the connection before.
+      // What was asked, and the last ack, may have been lost with the connection before.
+      core.asked = undefined;
       return core.lastAck === undefined ? [] : [{ kind: 'send', what: 'ack', bytes: core.lastAck }];
     case 'aborted':
       core.aborted += input.count;

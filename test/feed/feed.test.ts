@@ -28,7 +28,7 @@ beforeAll(async () => {
   expect((await admin.post('/v1/points', { point: 'gateway' })).status).toBe(201);
 });
 afterAll(async () => {
-  for (const guard of guards) guard.close();
+  await Promise.all(guards.map((guard) => guard.close()));
   await server?.stop();
   await rm(dataFolder, { recursive: true, force: true });
 });

@@ -82,12 +82,19 @@ export class Instance {
       delete this.#disk.keySet;
       delete this.#disk.snapshot;
     }
-    this.#greatest = this.#disk.floor;
+    this.#greatest = { seq: 0, keySetVersion: 0 };
     this.core = this.#makeCore();
     this.#tokens.clear();
     this.#tools.clear();
     this.#proven.clear();
     for (const bytes of [this.#disk.keySet, this.#disk.snapshot]) if (bytes !== undefined) this.hear(bytes);
+    const life = this.#life;
+    const { floor } = this.#disk;
+    this.machine.whenAwake(() => {
+      if (life !== this.#life) return;
+      this.core.raise(floor);
+      this.#greatest = { ...floor };
+    });
     this.#connect();
   }
 
@@ -131,7 +138,6 @@ export class Instance {
       },
       mapping: { hash: digestOf('mapping'), keyTypes: ['token', 'principal', 'agent'] },
       clock: this.machine,
-      floor: this.#disk.floor,
       skewUs: SKEW_US,
       ...(this.maxStalenessUs === undefined ? {} : { maxStalenessUs: this.maxStalenessUs }),
     });

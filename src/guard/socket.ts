@@ -1,0 +1,36 @@
+/** The feed over a WebSocket. */
+import { WebSocket } from 'ws';
+import { signedHeader, type Ending, type FeedAddress, type Listener, type Transport } from './transport.js';
+
+/** A peer that says nothing for so long is not there any more. Grants alone come more often. */
+const SILENCE_MS = 30_000;
+const HANDSHAKE_MS = 10_000;
+const SNAPSHOT_NEEDED = 4410;
+
+export function openSocket(address: FeedAddress, listener: Listener, onEnd: (ending: Ending) => void): Transport {
+  const path = `/v1/feed?from=${listener.seq()}`;
+  const url = new URL(path, address.url);
+  url.protocol = url.protocol === 'https:' ? 'wss:' : 'ws:';
+  const socket = new WebSocket(url, { headers: signedHeader(address, 'GET', path), handshakeTimeout: HANDSHAKE_MS });
+  let heard = false;
+  let silence: NodeJS.Timeout | undefined;
+  socket.once('open', () => listener.onOpen());
+  socket.on('message', (data) => {
+    heard = true;
+    clearTimeout(silence);
+    silence = setTimeout(() => socket.terminate(), SILENCE_MS).unref();
+    listener.hear(data as Buffer);
+  });
+  socket.on('error', (error) => listener.onProblem(error));
+  socket.once('close', (code) => {
+    clearTimeout(silence);
+    onEnd({ heard, snapshotNeeded: code === SNAPSHOT_NEEDED });
+  });
+  return {
+    send: (bytes) => {
+      if (socket.readyState === WebSocket.OPEN) socket.send(bytes, { binary: true });
+    },
+    refresh: () => socket.terminate(),
+    close: () => socket.terminate(),
+  };
+}

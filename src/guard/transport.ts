@@ -1,0 +1,94 @@
+/** What the ways to a feed share: signed requests, and one connection's life. */
+import { KeelsonError } from '../core/error.js';
+import { signRequest } from '../protocol/request.js';
+import type { Membership } from './core.js';
+
+export interface FeedAddress {
+  /** `https://keelson.example` */
+  readonly url: string;
+  readonly membership: Membership;
+}
+
+/** Whoever a connection talks to. */
+export interface Listener {
+  /** From where on changes are missing. */
+  readonly seq: () => number;
+  readonly hear: (bytes: Uint8Array) => void;
+  /** There is a connection: what was said before may have been lost. */
+  readonly onOpen: () => void;
+  readonly onProblem: (error: unknown) => void;
+}
+
+/** Why a connection is over. */
+export interface Ending {
+  /** Whether anything was heard on it. */
+  readonly heard: boolean;
+  /** What follows on `seq` is not kept: the whole table is needed. */
+  readonly snapshotNeeded: boolean;
+}
+
+/** One connection, from its opening to its end, which it tells once. */
+export interface Transport {
+  /** Sends a lease request or an ack; lost where it can't: whoever sends says it again. */
+  send(bytes: Uint8Array): void;
+  /** Hears again what follows on `seq`. */
+  refresh(): void;
+  close(): void;
+}
+
+export const FEED_TYPE = 'application/vnd.keelson.feed';
+const MAX_SNAPSHOT_BYTES = 1 << 30;
+
+export function signedHeader(
+  { membership: { signer, ledger, instance } }: FeedAddress,
+  method: 'GET' | 'POST',
+  path: string,
+): { authorization: string } {
+  return { authorization: signRequest(signer, ledger, { method, path }, { instance, atUs: Date.now() * 1000 }) };
+}
+
+/**
+ * One request; the bytes of its answer.
+ * @throws KeelsonError `erased`: these changes are not kept; `unauthenticated`: whoever asks is no instance, or retired; `not_ready`: any
+ *   other answer than a good one, or none.
+ */
+export async function request(
+  address: FeedAddress,
+  path: string,
+  { body, signal, timeoutMs }: { body?: Uint8Array; signal: AbortSignal; timeoutMs: number },
+): Promise<Uint8Array> {
+  const method = body === undefined ? 'GET' : 'POST';
+  let answer: Response;
+  try {
+    answer = await fetch(new URL(path, address.url), {
+      method,
+      headers: {
+        ...signedHeader(address, method, path),
+        accept: FEED_TYPE,
+        ...(body === undefined ? {} : { 'content-type': FEED_TYPE }),
+      },
+      ...(body === undefined ? {} : { body: Uint8Array.from(body) }),
+      signal: AbortSignal.any([signal, AbortSignal.timeout(timeoutMs)]),
+    });
+    if (answer.ok) return await readBounded(answer, MAX_SNAPSHOT_BYTES);
+  } catch (error) {
+    throw new KeelsonError('not_ready', `${method} ${path}: no answer`, { cause: error });
+  }
+  const detail = await answer.text().catch(() => '');
+  const code = answer.status === 410 ? 'erased' : answer.status === 401 ? 'unauthenticated' : 'not_ready';
+  throw new KeelsonError(code, `${method} ${path}: HTTP ${answer.status} ${detail.slice(0, 300)}`);
+}
+
+export const fetchSnapshot = (address: FeedAddress, signal: AbortSignal): Promise<Uint8Array> =>
+  request(address, '/v1/feed/snapshot', { signal, timeoutMs: 60_000 });
+
+async function readBounded(answer: Response, maxBytes: number): Promise<Uint8Array> {
+  const chunks: Uint8Array[] = [];
+  let length = 0;
+  for await (const chunk of answer.body as unknown as AsyncIterable<Uint8Array>) {
+    length += chunk.length;
+    if (length > maxBytes) throw new Error('an answer that is too large');
+    chunks.push(chunk);
+  }
+  return Buffer.concat(chunks);
+}
