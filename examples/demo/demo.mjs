@@ -20,8 +20,6 @@ NO_COLOR=1 leaves out the colours. It ends with 0 when each instance with Keelso
 was verified; with 130 after Ctrl-C.
 `;
 
-process.exitCode = await main();
-
 async function main() {
   const options = readOptions(process.argv.slice(2));
   if (options === undefined) return 2;
@@ -59,3 +57,5 @@ function readOptions(args) {
     return undefined;
   }
 }
+
+process.exitCode = await main();

@@ -3,18 +3,21 @@
  * A gateway for MCP (Streamable HTTP): it knows who calls by their token, asks the guard, and hands the call on to the company's
  * tools. Prints its URL, and what becomes of it, as one JSON document a line.
  *
- * Environment: TOOLS_URL, JWKS (the issuer's public keys, JSON), FOLDER (for what is not sent yet).
+ * Environment: TOOLS_URL, ISSUER, JWKS (its public keys, JSON), CLAIMS (standard, entra or keycloak: which claim says what), FOLDER (for
+ * what is not sent yet).
  * KEELSON_URL, KEELSON_ENROLMENT (kle_…), KEELSON_POINT, KEELSON_TOKEN (of the scope publish:decisions); without KEELSON_URL it
  * believes each token until that runs out, as gateways do.
  */
+import { setTimeout as sleep } from 'node:timers/promises';
 import Fastify from 'fastify';
 import { createLocalJWKSet, jwtVerify } from 'jose';
 // In a project of your own: @keelson/guard and @keelson/guard/fastify.
-import { Guard, join, nodeSigner, Publisher, readMembership } from '#guard';
+import { ENTRA, Guard, join, KEYCLOAK, nodeSigner, Publisher, readMembership, STANDARD } from '#guard';
 import { guardRoutes } from '#guard/fastify';
-import { AUDIENCE, ISSUER } from './issuer.mjs';
+import { AUDIENCE } from './issuer.mjs';
 
-const { TOOLS_URL = '', JWKS = '{"keys":[]}', FOLDER = '.', KEELSON_URL } = process.env;
+const { TOOLS_URL = '', ISSUER = '', JWKS = '{"keys":[]}', FOLDER = '.', KEELSON_URL } = process.env;
+const mapping = { standard: STANDARD, entra: ENTRA, keycloak: KEYCLOAK }[process.env.CLAIMS ?? 'standard'] ?? STANDARD;
 const issuerKeys = createLocalJWKSet(JSON.parse(JWKS));
 /** @type {Map<string, import('jose').JWTPayload>} */
 const verified = new Map();
@@ -39,7 +42,7 @@ app.addHook('onRequest', async (request) => {
   /** @type {any} */ (request).claims = await claimsOf(token);
 });
 
-if (KEELSON_URL !== undefined) await guardWith(KEELSON_URL);
+const guard = KEELSON_URL === undefined ? undefined : await guardWith(KEELSON_URL);
 
 app.post('/mcp', async (request, reply) => {
   if (/** @type {any} */ (request).claims === undefined) return reply.code(401).send();
@@ -56,17 +59,16 @@ app.post('/mcp', async (request, reply) => {
     .send(text);
 });
 
-/** Every request from here on is put to the guard. @param {string} url */
+/** A guard, to which every request from here on is put. @param {string} url */
 async function guardWith(url) {
   const { KEELSON_ENROLMENT = '', KEELSON_POINT = '', KEELSON_TOKEN = '' } = process.env;
   // Kept by a gateway that comes back after a restart; this one is another instance each time.
   const signer = nodeSigner(crypto.getRandomValues(new Uint8Array(32)));
   const membership = await join(url, KEELSON_ENROLMENT, signer);
   const onProblem = (/** @type {unknown} */ problem) => console.error(String(problem));
-  const guard = new Guard({ url, membership: readMembership(membership, signer), onProblem });
+  const guard = new Guard({ url, membership: readMembership(membership, signer), mapping, onProblem });
   const options = { url, token: KEELSON_TOKEN, point: KEELSON_POINT, spoolFolder: FOLDER, onProblem };
   const publisher = new Publisher(guard.core, options);
-  guard.start();
   app.addHook('onClose', async () => {
     await publisher.close();
     guard.close();
@@ -78,19 +80,21 @@ async function guardWith(url) {
     publisher,
     describe: (request) => describe(/** @type {any} */ (request).claims),
   });
+  return guard;
 }
 
 /** What the ledger is told of who calls: facts of the token, never the token. @param {any} claims */
 function describe(claims) {
   if (claims === undefined) return {};
   const at = (/** @type {number} */ seconds) => new Date(seconds * 1000).toISOString();
-  const person = { issuer: claims.iss, id: claims.sub };
+  // Entra's `sub` is another for each application; the person is `oid`.
+  const person = { issuer: claims.iss, id: claims.oid ?? claims.sub };
   return {
-    agent: claims.act.sub,
+    agent: claims.act?.sub ?? claims.client_id ?? claims.azp,
     user: person,
-    client: claims.client_id,
+    client: claims.client_id ?? claims.azp,
     token: {
-      jti: claims.jti,
+      jti: claims.jti ?? claims.uti,
       issuer: claims.iss,
       subject: person,
       issued_at: at(claims.iat),
@@ -99,5 +103,9 @@ function describe(claims) {
   };
 }
 
+// Once all routes are there: the guard tries them. Not ready before it may trust its table: until then it would refuse everybody.
+await app.ready();
+guard?.start();
+while (guard !== undefined && guard.core.lease === undefined) await sleep(20);
 console.log(JSON.stringify({ url: `${await app.listen({ port: 0, host: '127.0.0.1' })}/mcp` }));
 for (const signal of ['SIGINT', 'SIGTERM']) process.once(signal, () => void app.close().then(() => process.exit(0)));

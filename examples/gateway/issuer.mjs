@@ -10,13 +10,13 @@ export const AUDIENCE = 'https://tools.company.com/mcp';
 export async function createIssuer() {
   const { privateKey, publicKey } = await generateKeyPair('EdDSA');
   const jwks = JSON.stringify({ keys: [{ ...(await exportJWK(publicKey)), alg: 'EdDSA' }] });
-  /** @param {{ user: string, agent: string, client: string, lifetimeS: number, issuer?: string }} who */
-  const issueToken = async ({ user, agent, client, lifetimeS, issuer = ISSUER }) => {
+  /** @param {{ user: string, agent: string, client: string, lifetimeS: number }} who */
+  const issueToken = async ({ user, agent, client, lifetimeS }) => {
     const jti = randomUUID();
     const nowS = Math.floor(Date.now() / 1000);
     const token = await new SignJWT({ client_id: client, act: { sub: agent } })
       .setProtectedHeader({ alg: 'EdDSA', typ: 'at+jwt' })
-      .setIssuer(issuer)
+      .setIssuer(ISSUER)
       .setAudience(AUDIENCE)
       .setSubject(user)
       .setJti(jti)

@@ -71,7 +71,6 @@ it('tells how each instance refuses, the others go on, and the case ends, as the
   expect(code, shown).toBe(0);
   expect(told.filter(({ event }) => event === 'refused')).toHaveLength(3);
   expect(shown.split('\n').filter((line) => line.length > 100)).toEqual([]);
-  // eslint-disable-next-line no-control-regex
   expect(shown).not.toMatch(/\x1b/);
   const readme = await readFile(README, 'utf8');
   const [, block] = /<!-- demo [^>]*-->\n```text\n(.*?)```/s.exec(readme)!;
