@@ -59,7 +59,7 @@ export const KEY_RULES: readonly SecretRule[] = [
   { name: 'grafana', pattern: /gl(?:sa|c)_[A-Za-z0-9_+/=]{32,}/ },
   { name: 'linear', pattern: /lin_api_[A-Za-z0-9]{32,}/ },
   { name: 'shopify', pattern: /shp(?:at|ca|pa|ss)_[a-fA-F0-9]{32}/ },
-  { name: 'keelson', pattern: /kls_[0-9A-Za-z]{49}/ },
+  { name: 'keelson', pattern: /kl[se]_[0-9A-Za-z]{49}/ },
 ];
 
 /** Shorter texts hold none of these: `Basic Og==` has ten characters. */

@@ -28,7 +28,7 @@ const PASSES = [compileRules(JWT_RULES), compileRules(KEY_RULES)];
 
 /** Texts that the rules look at closely: the starts of all of them, as cheap as it gets. */
 const SUSPICIOUS =
-  /e(?:yJ|yAi|wog|woi|w0K)|-----BEGIN|[Bb](?:earer|EARER|asic|ASIC)\s|:\/\/[^\s/]{0,400}@|A(?:KIA|SIA)|[Ss]ecret_?[Aa]ccess_?[Kk]ey|gh[pousr]_|github_pat_|gl[a-z]{2,5}-|xox[abeoprs]-|xapp-|hooks\.slack|[sr]k_[lt]|whsec_|AIza|ya29\.|GOCSPX-|sk-|npm_|pypi-|hf_|hv[sb]\.|SG\.|AccountKey=|do[opr]_v1_|AGE-SEC|ATATT3|dapi[a-f0-9]|dckr_|gl(?:sa|c)_|lin_api_|shp[acps][ats]_|kls_/;
+  /e(?:yJ|yAi|wog|woi|w0K)|-----BEGIN|[Bb](?:earer|EARER|asic|ASIC)\s|:\/\/[^\s/]{0,400}@|A(?:KIA|SIA)|[Ss]ecret_?[Aa]ccess_?[Kk]ey|gh[pousr]_|github_pat_|gl[a-z]{2,5}-|xox[abeoprs]-|xapp-|hooks\.slack|[sr]k_[lt]|whsec_|AIza|ya29\.|GOCSPX-|sk-|npm_|pypi-|hf_|hv[sb]\.|SG\.|AccountKey=|do[opr]_v1_|AGE-SEC|ATATT3|dapi[a-f0-9]|dckr_|gl(?:sa|c)_|lin_api_|shp[acps][ats]_|kl[se]_/;
 
 /** `[masked:<rule>:<first 16 hex digits of the digest>]` */
 export const formatMask = (rule: string, digest: Buffer): string => `[masked:${rule}:${digest.toString('hex', 0, 8)}]`;

@@ -794,11 +794,11 @@ export interface LogSchema {
   text: string;
 }
 
-/** An enforcement point came or went, or was taken out of service. Members that are not named here are kept, sealed. */
+/** An enforcement point came or went, was taken out of service, or said which of its tools fail open. Members that are not named here are kept, sealed. */
 export interface Point {
   /** Unique within the producer's source; made by intake where absent. */
   id?: string;
-  type: 'point.enrolled' | 'point.retired' | 'point.quarantined' | 'point.released';
+  type: 'point.enrolled' | 'point.retired' | 'point.quarantined' | 'point.released' | 'point.unfenced' | 'point.fenced';
   timestamp: string;
   /** The producer's epoch and number in it, where it stamps its events. */
   epoch?: number;
@@ -819,6 +819,10 @@ export interface Point {
   tools?: string[];
   /** How old what it knows may be, in milliseconds. */
   max_staleness_ms?: number;
+  /** What let it in: `enrolment/` and the id of the token, a SPIFFE ID, or a cluster and the service account in it. */
+  joined_by?: string;
+  /** Tools that it lets be called although it can not tell whether they are revoked; `*` is every tool. */
+  fail_open?: string[];
   /** The team that owns it. */
   team?: string;
   /** Environment, e.g. production. */

@@ -7,7 +7,7 @@ import type { Logger } from '../platform/logger.js';
 import { ACK_BYTES, checkAck, parseAck } from '../protocol/ack.js';
 import type { Realm } from '../protocol/signed.js';
 import type { FeedCore } from './core.js';
-import type { Instance } from './points.js';
+import type { Instance } from './instances.js';
 
 export interface AcksOptions {
   readonly intake: Pick<Intake, 'publishOwn'>;

@@ -4,22 +4,22 @@ import { KeelsonError } from '../core/error.js';
 import type { Clock } from '../platform/clock.js';
 import { checkRequest, parseRequest } from '../protocol/request.js';
 import type { Realm } from '../protocol/signed.js';
-import type { Instance, Points } from './points.js';
+import type { Instance, Instances } from './instances.js';
 
 export interface InstanceAuth {
-  readonly points: Points;
+  readonly instances: Instances;
   readonly realm: Realm;
   readonly clock: Clock;
 }
 
 /** @throws KeelsonError `unauthenticated`, whatever is wrong; `database_unavailable` */
 export async function authenticateInstance(
-  { points, realm, clock }: InstanceAuth,
+  { instances, realm, clock }: InstanceAuth,
   { headers, method, url }: FastifyRequest,
 ): Promise<Instance> {
   try {
     const { instance: id, bytes } = parseRequest(headers.authorization, Number(clock.nowUs()));
-    const instance = await points.instance(id);
+    const instance = await instances.find(id);
     checkRequest(realm, instance.publicKey, { method, path: url }, bytes);
     return instance;
   } catch (error) {

@@ -1,27 +1,23 @@
-/** `/v1/points` for administrators, `/v1/feed` for instances: all that the socket does, too, by plain GET and POST. docs/feed.md */
-import type { FastifyContextConfig, FastifyReply, FastifyRequest } from 'fastify';
+/** `/v1/feed` for instances: all that the socket does, too, by plain GET and POST. docs/feed.md */
+import type { FastifyContextConfig, FastifyReply } from 'fastify';
 import { Type } from 'typebox';
-import { formatBase64, formatHex, parseBase64 } from '../core/bytes.js';
 import { KeelsonError } from '../core/error.js';
 import type { Http } from '../http/http.js';
 import { parseInteger } from '../http/paging.js';
-import { Problem } from '../http/problem.js';
 import { whenGone } from '../http/when-gone.js';
-import { checkJoin } from '../protocol/join.js';
+import { checkFailOpen, MAX_FAIL_OPEN_BYTES, parseFailOpen } from '../protocol/fail-open.js';
 import { checkLeaseRequest, LEASE_REQUEST_BYTES, parseLeaseRequest } from '../protocol/grant.js';
 import { ACK_BYTES } from '../protocol/ack.js';
 import type { Acks } from './acks.js';
 import { authenticateInstance, type InstanceAuth } from './caller.js';
 import type { Feed } from './feed.js';
 import type { FeedKeys } from './keys.js';
-import type { Instance } from './points.js';
+import type { Instance } from './instances.js';
 
 export interface FeedRoutesOptions extends InstanceAuth {
   readonly feed: Feed;
   readonly acks: Acks;
   readonly keys: FeedKeys;
-  readonly guardKey: Uint8Array;
-  readonly generation: number;
 }
 
 export const FEED_TYPE = 'application/vnd.keelson.feed';
@@ -29,175 +25,12 @@ const MAX_WAIT_S = 55;
 const LEASE_WAIT_MS = 10_000;
 
 const tags = ['feed'];
-const admin: FastifyContextConfig = { access: ['admin'] };
 /** Instances sign their requests: see caller.ts. */
 const signed: FastifyContextConfig = { access: 'own' };
-const PointName = Type.String({ minLength: 1, maxLength: 200, pattern: '^[\\w.:/@-]+$' });
-
-export function registerPoints(http: Http, { points }: FeedRoutesOptions): void {
-  http.post(
-    '/v1/points',
-    {
-      config: admin,
-      schema: {
-        tags,
-        summary: 'Enrol a point: a deployment that applies decisions',
-        body: Type.Object({ point: PointName }, { additionalProperties: false }),
-        response: { 201: Type.Object({ point: Type.String() }), '4xx': Problem, '5xx': Problem },
-      },
-    },
-    async ({ body: { point } }, reply) => {
-      await points.enrol(point);
-      return reply.code(201).send({ point });
-    },
-  );
-  http.delete(
-    '/v1/points/:point',
-    {
-      config: admin,
-      schema: {
-        tags,
-        summary: 'Retire a point with all its instances, for good',
-        params: Type.Object({ point: PointName }),
-        response: { 204: Type.Null(), '4xx': Problem, '5xx': Problem },
-      },
-    },
-    async ({ params: { point }, caller }, reply) => {
-      await points.retire(point, undefined, askedBy(caller));
-      return reply.code(204).send(null);
-    },
-  );
-  http.delete(
-    '/v1/points/:point/instances/:instance',
-    {
-      config: admin,
-      schema: {
-        tags,
-        summary: 'Retire an instance of a point, for good',
-        params: Type.Object({ point: PointName, instance: Type.String({ pattern: '^[0-9a-f]{32}$' }) }),
-        response: { 204: Type.Null(), '4xx': Problem, '5xx': Problem },
-      },
-    },
-    async ({ params: { point, instance }, caller }, reply) => {
-      await points.retire(point, instance, askedBy(caller));
-      return reply.code(204).send(null);
-    },
-  );
-  registerQuarantine(http, points);
-  http.post(
-    '/v1/enrolments',
-    {
-      config: admin,
-      schema: {
-        tags,
-        summary: 'A token with which processes of a point join; shown this once',
-        body: Type.Object(
-          {
-            point: PointName,
-            uses: Type.Integer({ minimum: 1, maximum: 1_000_000, description: 'How many processes may join with it' }),
-            expiresInS: Type.Integer({ minimum: 1, maximum: 366 * 86_400 }),
-          },
-          { additionalProperties: false },
-        ),
-        response: {
-          201: Type.Object({ token: Type.String({ description: 'kle_…' }) }),
-          '4xx': Problem,
-          '5xx': Problem,
-        },
-      },
-    },
-    async ({ body, caller }, reply) => {
-      const token = await points.issueEnrolment({ ...body, madeBy: caller.tokenId });
-      return reply.code(201).header('cache-control', 'no-store').send({ token });
-    },
-  );
-}
-
-function registerQuarantine(http: Http, points: FeedRoutesOptions['points']): void {
-  const schema = {
-    tags,
-    params: Type.Object({ point: PointName }),
-    response: { 204: Type.Null(), '4xx': Problem, '5xx': Problem },
-  };
-  http.put(
-    '/v1/points/:point/quarantine',
-    { config: admin, schema: { ...schema, summary: 'Give a point no leases, so that it refuses everything' } },
-    async ({ params: { point }, caller }, reply) => {
-      await points.quarantine(point, askedBy(caller));
-      return reply.code(204).send(null);
-    },
-  );
-  http.delete(
-    '/v1/points/:point/quarantine',
-    { config: admin, schema: { ...schema, summary: 'Give a point leases again' } },
-    async ({ params: { point }, caller }, reply) => {
-      await points.release(point, askedBy(caller));
-      return reply.code(204).send(null);
-    },
-  );
-}
-
-const askedBy = ({ tokenId }: FastifyRequest['caller']): Record<string, string> => ({
-  reason_code: 'asked',
-  by_token: tokenId,
-});
 
 export function registerFeed(http: Http, options: FeedRoutesOptions): void {
-  registerJoin(http, options);
   registerReads(http, options);
   registerWrites(http, options);
-}
-
-function registerJoin(http: Http, { points, realm, keys, guardKey, generation }: FeedRoutesOptions): void {
-  http.post(
-    '/v1/feed/join',
-    {
-      config: signed,
-      schema: {
-        tags,
-        summary: 'Join as an instance of a point, with a key of its own',
-        body: Type.Object(
-          {
-            token: Type.String({ maxLength: 200, description: 'Of an enrolment' }),
-            publicKey: Type.String({ maxLength: 44, description: 'Ed25519, 32 bytes, base64' }),
-            signature: Type.String({ maxLength: 88, description: 'Shows that the key is held: docs/feed.md' }),
-          },
-          { additionalProperties: false },
-        ),
-        response: {
-          200: Type.Object({
-            instance: Type.String(),
-            point: Type.String(),
-            ledger: Type.String(),
-            generation: Type.Integer(),
-            guardKey: Type.String({ description: 'Secret' }),
-            rootKey: Type.String(),
-            keySet: Type.String(),
-          }),
-          '4xx': Problem,
-          '5xx': Problem,
-        },
-      },
-    },
-    async ({ body }, reply) => {
-      const publicKey = parseBase64(body.publicKey);
-      const signature = parseBase64(body.signature);
-      if (publicKey?.length !== 32)
-        throw new KeelsonError('malformed_key', 'an Ed25519 key has 32 bytes', { pointer: '/publicKey' });
-      checkJoin(realm.verifier, body.token, publicKey, signature ?? new Uint8Array(0));
-      const instance = await points.join(body.token, publicKey);
-      void reply.header('cache-control', 'no-store');
-      return {
-        instance: formatHex(instance.id),
-        point: instance.point,
-        ledger: realm.ledger,
-        generation,
-        guardKey: formatBase64(guardKey),
-        rootKey: formatBase64(keys.rootKey),
-        keySet: formatBase64(keys.keySet),
-      };
-    },
-  );
 }
 
 function registerReads(http: Http, options: FeedRoutesOptions): void {
@@ -248,11 +81,13 @@ function registerReads(http: Http, options: FeedRoutesOptions): void {
 }
 
 function registerWrites(http: Http, options: FeedRoutesOptions): void {
-  const { feed, acks, realm } = options;
+  const { feed, acks, realm, instances } = options;
   void http.register(async (scope: Http) => {
     scope.removeAllContentTypeParsers();
-    scope.addContentTypeParser(FEED_TYPE, { parseAs: 'buffer', bodyLimit: 4096 }, (_request, body, done) =>
-      done(null, body),
+    scope.addContentTypeParser(
+      FEED_TYPE,
+      { parseAs: 'buffer', bodyLimit: MAX_FAIL_OPEN_BYTES },
+      (_request, body, done) => done(null, body),
     );
     scope.post(
       '/v1/feed/lease',
@@ -278,6 +113,19 @@ function registerWrites(http: Http, options: FeedRoutesOptions): void {
         return reply.code(202).send();
       },
     );
+    scope.post(
+      '/v1/feed/fail-open',
+      { config: signed, schema: { tags, summary: 'Say which tools fail open here: an entry' } },
+      async (request, reply) => {
+        const instance = await authenticateInstance(options, request);
+        const bytes = readBody(request.body);
+        const statement = parseFailOpen(bytes);
+        if (!instance.id.equals(statement.instance)) throw new KeelsonError('forbidden', 'of another instance');
+        checkFailOpen(realm, instance.publicKey, bytes);
+        await instances.declare(instance, statement);
+        return reply.code(204).send();
+      },
+    );
   });
 }
 
@@ -293,9 +141,9 @@ export function readLeaseRequest(
   return request;
 }
 
-function readBody(body: unknown, length: number): Uint8Array {
-  if (!Buffer.isBuffer(body) || body.length !== length) {
-    throw new KeelsonError('malformed_message', `expected ${length} bytes of ${FEED_TYPE}`);
+function readBody(body: unknown, length?: number): Uint8Array {
+  if (!Buffer.isBuffer(body) || (length !== undefined && body.length !== length)) {
+    throw new KeelsonError('malformed_message', `expected ${length ?? 'some'} bytes of ${FEED_TYPE}`);
   }
   return body;
 }

@@ -14,11 +14,13 @@ import { parseInteger } from '../http/paging.js';
 import type { Logger } from '../platform/logger.js';
 import type { LeaseRequest } from '../protocol/grant.js';
 import { authenticateInstance } from './caller.js';
-import type { Instance } from './points.js';
+import type { Instance } from './instances.js';
+import type { Points } from './points.js';
 import { readLeaseRequest, type FeedRoutesOptions } from './routes.js';
 import type { FeedSettings } from './settings.js';
 
 export interface SocketOptions extends FeedRoutesOptions {
+  readonly points: Pick<Points, 'onOut'>;
   readonly settings: FeedSettings;
   readonly metrics: Registry;
   readonly logger: Logger;
@@ -178,7 +180,7 @@ class Connection {
 
   /** Grants only to who is not retired, nor in quarantine, by now. */
   async #lease(request: LeaseRequest): Promise<void> {
-    const { quarantined } = await this.options.points.instance(this.instance.id);
+    const { quarantined } = await this.options.instances.find(this.instance.id);
     if (quarantined) return;
     const grant = await this.options.feed.lease(request, this.#gone.signal);
     if (grant !== undefined) this.#send(grant);

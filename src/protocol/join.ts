@@ -1,6 +1,7 @@
-/** How a process joins: it shows an enrolment token and that it holds the key it brings. */
+/** How a process joins: it shows a token that lets it in, and that it holds the key it brings. */
 import type { Hasher } from '../core/hasher.js';
 import type { Signer } from '../core/signer.js';
+import { sortTools, writeTools } from './fail-open.js';
 import { INSTANCE_BYTES } from './grant.js';
 import { checkSignature, sign, SIGNATURE_BYTES, type Realm } from './signed.js';
 import { WireWriter } from './wire.js';
@@ -12,20 +13,30 @@ export function instanceOf(hasher: Hasher, ledger: string, publicKey: Uint8Array
   return digest.subarray(0, INSTANCE_BYTES);
 }
 
-/** Shows that whoever joins holds the key: a signature, 64 bytes, over lp(token) ‖ public key. The ledger is not known yet: empty. */
-export const signJoin = (key: Signer, token: string): Uint8Array =>
-  sign(key, 'join', '', joinBytes(token, key.publicKey)).subarray(-SIGNATURE_BYTES);
+/**
+ * Shows that whoever joins holds the key, and what it says of itself: a signature, 64 bytes, over lp(token) ‖ public key, and behind them,
+ * where tools fail open, count uint16 ‖ lp(tool) … (fail-open.ts). The ledger is not known yet: empty.
+ * @param token an enrolment token, a JWT-SVID, or the token of a Kubernetes service account
+ */
+export const signJoin = (key: Signer, token: string, failOpen: readonly string[] = []): Uint8Array =>
+  sign(key, 'join', '', joinBytes(token, key.publicKey, failOpen)).subarray(-SIGNATURE_BYTES);
 
-/** @throws KeelsonError `bad_signature` */
+/** @throws KeelsonError `bad_signature`; `out_of_range`: tools that can't be said */
 export function checkJoin(
   verifier: Realm['verifier'],
   token: string,
   publicKey: Uint8Array,
   signature: Uint8Array,
+  failOpen: readonly string[] = [],
 ): void {
-  const signed = new WireWriter().bytes(joinBytes(token, publicKey)).bytes(signature).finish();
+  const signed = new WireWriter()
+    .bytes(joinBytes(token, publicKey, failOpen))
+    .bytes(signature)
+    .finish();
   checkSignature({ ledger: '', verifier }, [publicKey], 'join', signed);
 }
 
-const joinBytes = (token: string, publicKey: Uint8Array): Uint8Array =>
-  new WireWriter().text(token).bytes(publicKey).finish();
+function joinBytes(token: string, publicKey: Uint8Array, failOpen: readonly string[]): Uint8Array {
+  const writer = new WireWriter().text(token).bytes(publicKey);
+  return (failOpen.length === 0 ? writer : writeTools(writer, sortTools(failOpen))).finish();
+}

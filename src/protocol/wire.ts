@@ -48,6 +48,11 @@ export class WireWriter {
     return this.uint32(bytes.length).bytes(bytes);
   }
 
+  /** Bytes so far. */
+  get length(): number {
+    return this.#end;
+  }
+
   /** What was written, in fresh memory. */
   finish(): Uint8Array {
     return this.#bytes.slice(0, this.#end);

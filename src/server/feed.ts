@@ -1,12 +1,18 @@
 import type { Registry } from 'prom-client';
 import { Acks } from '../feed/acks.js';
+import { Admissions } from '../feed/admission.js';
+import { Enrolments } from '../feed/enrolments.js';
 import { Feed } from '../feed/feed.js';
+import { Instances } from '../feed/instances.js';
+import { registerJoin } from '../feed/join-route.js';
 import { openFeedKeys } from '../feed/keys.js';
 import { readLeaseless, readSilence } from '../feed/leases.js';
 import { Points } from '../feed/points.js';
-import { registerFeed, registerPoints } from '../feed/routes.js';
+import { registerPoints } from '../feed/point-routes.js';
+import { registerFeed } from '../feed/routes.js';
 import { registerSocket } from '../feed/socket.js';
 import { FeedStore } from '../feed/store.js';
+import { createCursors } from '../http/cursor.js';
 import type { Http } from '../http/http.js';
 import type { Readiness } from '../http/readiness.js';
 import { KeelsonError } from '../core/error.js';
@@ -19,7 +25,6 @@ import type { Foundation } from './foundation.js';
 import { revocationMaterial } from './revocation.js';
 
 const FEED_POOL_SIZE = 2;
-const JOIN_POOL_SIZE = 2;
 
 export interface RunningFeed {
   register(http: Http): Promise<void>;
@@ -35,11 +40,14 @@ export async function openFeed(
   readiness: Readiness,
   metrics: Registry,
 ): Promise<RunningFeed> {
-  const { config, logger, clock, database, storage, installation } = foundation;
+  const { config, logger, clock, database, storage, installation, keyring } = foundation;
   const { ledgerName: ledger } = installation;
   const generation = Number(installation.generation.slice(1));
   const keys = await openFeedKeys({ database, clock }, storage.dataFolder, ledger);
-  const points = new Points({ database, joins: storage.openPool(JOIN_POOL_SIZE), clock, intake, ledger, generation });
+  const instances = new Instances({ database, clock, intake, ledger, generation });
+  const points = new Points({ database, clock, intake, instances });
+  const enrolments = new Enrolments({ database, clock });
+  const admissions = new Admissions({ enrolments });
   const feed = new Feed({
     // Of its own: who asks for other things must not keep anybody from a lease.
     store: new FeedStore(storage.openPool(FEED_POOL_SIZE), nodeHasher),
@@ -60,10 +68,12 @@ export async function openFeed(
   });
   feed.start();
   const { guardKey } = revocationMaterial(foundation);
-  const options = { feed, acks, keys, points, realm, clock, guardKey, generation, settings: config, metrics, logger };
+  const cursors = createCursors(keyring.macKey('cursor').export());
+  const options = { feed, acks, keys, points, instances, realm, clock, settings: config, metrics, logger };
   return {
     async register(http) {
-      registerPoints(http, options);
+      registerPoints(http, { points, enrolments, instances, cursors });
+      registerJoin(http, { admissions, instances, realm, keys, guardKey, generation });
       registerFeed(http, options);
       await registerSocket(http, options);
     },

@@ -6,6 +6,7 @@ import { portableHasher, portableVerifier } from '../../src/core/portable.js';
 import { nodeHasher } from '../../src/platform/hasher.js';
 import { nodeSigner, nodeVerifier } from '../../src/platform/signer.js';
 import { checkAck, parseAck, signAck } from '../../src/protocol/ack.js';
+import { checkFailOpen, parseFailOpen, signFailOpen } from '../../src/protocol/fail-open.js';
 import { checkJoin, instanceOf, signJoin } from '../../src/protocol/join.js';
 import { checkRequest, parseRequest, signRequest } from '../../src/protocol/request.js';
 import type { KeyType } from '../../src/protocol/keys.js';
@@ -15,7 +16,7 @@ import { play, type Line } from './story.js';
 import { seed } from './support.js';
 
 const bytes = (hex: string): Uint8Array => new Uint8Array(Buffer.from(hex, 'hex'));
-const { ledger, ack, join, request } = vectors;
+const { ledger, ack, failOpen, join, request } = vectors;
 const signer = nodeSigner(bytes(vectors.seeds.instance));
 const instance = bytes(vectors.instance);
 const realm = { ledger, verifier: nodeVerifier };
@@ -66,7 +67,14 @@ describe('the vectors', () => {
 
     expect(formatHex(signJoin(signer, join.token))).toBe(join.signature);
     checkJoin(nodeVerifier, join.token, signer.publicKey, bytes(join.signature));
+    expect(formatHex(signJoin(signer, join.token, join.failOpen))).toBe(join.signatureFailOpen);
+    checkJoin(nodeVerifier, join.token, signer.publicKey, bytes(join.signatureFailOpen), join.failOpen);
     expect(instanceOf(nodeHasher, ledger, signer.publicKey)).toHaveLength(16);
+
+    const { atUs, tools } = failOpen;
+    expect(formatHex(signFailOpen(signer, ledger, { instance, atUs, tools }))).toBe(failOpen.bytes);
+    expect(parseFailOpen(bytes(failOpen.bytes))).toEqual({ instance, atUs, tools });
+    checkFailOpen(realm, signer.publicKey, bytes(failOpen.bytes));
   });
 
   it('pass a guard in another language', () => {

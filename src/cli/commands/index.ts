@@ -5,6 +5,7 @@ import { createFsck } from './fsck.js';
 import { createGet } from './get.js';
 import { createIdentity } from './identity.js';
 import { createKeys } from './keys.js';
+import { createPoint } from './point.js';
 import { createProducers } from './producers.js';
 import { createPublish } from './publish.js';
 import { createQuarantine } from './quarantine.js';
@@ -35,6 +36,7 @@ export const COMMANDS: readonly ((context: Context) => Command)[] = [
   createQuarantine,
   createRevoke,
   createRevocations,
+  createPoint,
   createFsck,
   createRebuild,
 ];

@@ -8,6 +8,7 @@
 import { writeFileSync } from 'node:fs';
 import { nodeSigner } from '../../../src/platform/signer.js';
 import { signAck } from '../../../src/protocol/ack.js';
+import { signFailOpen } from '../../../src/protocol/fail-open.js';
 import { signJoin } from '../../../src/protocol/join.js';
 import { signRequest } from '../../../src/protocol/request.js';
 import type { TokenFacts } from '../../../src/protocol/token-keys.js';
@@ -118,7 +119,17 @@ const vectors = {
   /** Ed25519 seeds (RFC 8032 §5.1.5); of tests alone. */
   seeds: { root: hex(seed('root')), feed: hex(seed('feed')), next: hex(seed('next feed key')), instance: hex(seed('instance')) },
   publicKeys: { root: hex(rootSigner.publicKey), feed: hex(feed.signer.publicKey), instance: hex(instanceSigner.publicKey) },
-  join: { token: 'kle_token', signature: hex(signJoin(instanceSigner, 'kle_token')) },
+  join: {
+    token: 'kle_token',
+    signature: hex(signJoin(instanceSigner, 'kle_token')),
+    failOpen: ['deploy', 'read'],
+    signatureFailOpen: hex(signJoin(instanceSigner, 'kle_token', ['read', 'deploy'])),
+  },
+  failOpen: {
+    atUs,
+    tools: ['deploy', 'read'],
+    bytes: hex(signFailOpen(instanceSigner, LEDGER, { instance, atUs, tools: ['read', 'deploy'] })),
+  },
   request: { ...asked, atUs, header: signRequest(instanceSigner, LEDGER, asked, { instance, atUs }) },
   ack: {
     ...ack,

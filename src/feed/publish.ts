@@ -1,0 +1,20 @@
+import { KeelsonError } from '../core/error.js';
+import type { JsonObject } from '../events/index.js';
+import type { Intake } from '../intake/intake.js';
+
+const SETTLE_MS = 10_000;
+
+/**
+ * Writes what happened to a point or an instance, and waits until it is in the ledger.
+ * @param id makes it count once, however often it is written.
+ * @throws KeelsonError `timeout`: it is not known whether it is; what intake throws
+ */
+export async function publishLifecycle(
+  intake: Pick<Intake, 'publishOwn'>,
+  type: string,
+  id: string,
+  event: JsonObject,
+): Promise<void> {
+  const [settled] = await intake.publishOwn([{ type, id, event }], SETTLE_MS);
+  if (settled === undefined) throw new KeelsonError('timeout', 'the ledger has not got it yet', { retryAfterS: 1 });
+}
