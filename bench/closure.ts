@@ -164,7 +164,11 @@ try {
     logs.push({ id: rows[0]!.id, path, origin: path, topic, partition: 0 } as unknown as Log);
   }
   const holder: GraphHolder = { graph: undefined };
-  const projection = identityProjection({ nowUs: () => BigInt(NOW_US) }, holder);
+  const projection = identityProjection({
+    clock: { nowUs: () => BigInt(NOW_US) },
+    holder,
+    backlog: () => Promise.resolve({ folded: 0, behind: size.agents + size.tokens * (1 + size.decisionsPerToken) }),
+  });
   globalThis.gc?.();
   const before = process.memoryUsage();
   const fold = await database.transaction((tx) => projection.open(tx, 'keelson'));

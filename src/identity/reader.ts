@@ -8,6 +8,7 @@ import { readEdges, type EdgeDirection, type EdgePage, type EdgePlace } from './
 import type { NodeKind } from './kinds.js';
 import { listNodes, listTokens, type ListPage, type NodeFilter, type TokenFilter } from './lists.js';
 import { nodeKey } from './node-key.js';
+import { readStagedFrom, STAGED } from './staging.js';
 import {
   END_OF_TIME,
   hexKey,
@@ -197,12 +198,14 @@ export class IdentityReader {
   }
 
   async #snapshot<T extends object>(work: (tx: PoolClient) => Promise<T>): Promise<Answered<T>> {
-    const { database, timeoutMs } = this.options;
+    const { database, schema, timeoutMs } = this.options;
     try {
       return await database.transaction(async (tx) => {
+        // The locks come before the snapshot: a merge (staging.ts) puts new tables in the place of these.
         await tx.query(`set transaction isolation level repeatable read, read only;
-          set local statement_timeout = ${Math.floor(timeoutMs)}; set local jit = off`);
-        const asOf = await readPositions(tx, 'identity');
+          set local statement_timeout = ${Math.floor(timeoutMs)}; set local jit = off;
+          lock table ${STAGED.map((table) => `${schema}.${table}`).join(', ')} in access share mode`);
+        const asOf = (await readStagedFrom(tx, schema)) ?? (await readPositions(tx, 'identity'));
         return { ...(await work(tx)), asOf };
       });
     } catch (error) {

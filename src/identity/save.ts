@@ -1,12 +1,15 @@
 /** What folding changed, into the tables, in the transaction of the batch. One statement a table. */
 import type { ClientBase } from 'pg';
+import { boolArray, int2Array, int4Array, int8Array, textArray, uuidArray } from '../platform/binary-array.js';
 import type { Changes, NodeState } from './changes.js';
 import type { Graph } from './graph.js';
 import { ROLES } from './kinds.js';
+import { stagedName } from './staging.js';
 import { saveVerdicts } from './verdicts.js';
 
 /**
  * Writes changes.
+ * @param isStaging whether rows of the large tables are staged (staging.ts).
  * @returns the keys (32 hex digits) of nodes that are new in memory, but not in the tables: what memory had dropped.
  */
 export async function saveChanges(
@@ -14,15 +17,17 @@ export async function saveChanges(
   schema: string,
   graph: Graph,
   changes: Changes,
+  isStaging: boolean,
 ): Promise<readonly string[]> {
   const tokens: number[] = [];
   const nodes: number[] = [];
   for (const node of changes.nodes) (graph.nodes.kind(node) === 'token' ? tokens : nodes).push(node);
+  const save = isStaging ? stageRows : upsertRows;
   const returned = [
-    ...(await saveNodes(tx, schema, graph, nodes, changes)),
-    ...(await saveTokens(tx, schema, graph, tokens, changes)),
+    ...(await save(tx, schema, graph, nodeRows(graph, changes), nodes, changes)),
+    ...(await save(tx, schema, graph, tokenRows(graph, changes), tokens, changes)),
   ];
-  await saveEdges(tx, schema, graph, changes);
+  await saveEdges(tx, schema, graph, changes, isStaging);
   await saveUses(tx, schema, graph, changes);
   await saveLinks(tx, schema, graph, changes);
   await saveHistory(tx, schema, graph, changes);
@@ -30,66 +35,107 @@ export async function saveChanges(
   return returned;
 }
 
-const uuid = (graph: Graph, node: number): string | null => (node < 0 ? null : graph.nodes.key(node).toString('hex'));
+const keyOf = (graph: Graph, node: number): Buffer | null => (node < 0 ? null : graph.nodes.key(node));
+const uuid = (graph: Graph, node: number): string | null => keyOf(graph, node)?.toString('hex') ?? null;
 
-/** Which of the rows that a statement wrote (`saved`) were there before, though the node is new in memory. */
-const RETURNED = `returning key, xmax <> 0 as was_there)
-  select replace(key::text, '-', '') as key from saved
-  where was_there and key in (select f.key from unnest($1::uuid[], $2::bool[]) as f (key, fresh) where f.fresh)`;
+/** How nodes of a table are written. */
+interface Rows {
+  readonly table: 'node' | 'token';
+  /** What is selected from the parameters from $2 on, in the order of the table's columns; the key is $1. */
+  readonly select: string;
+  readonly values: (list: readonly number[]) => Buffer[];
+  /** What becomes of a row that is there (`r`). */
+  readonly update: string;
+}
+
+/** Answers the keys of rows that were there before, though the node is new in memory. */
+async function upsertRows(
+  tx: ClientBase,
+  schema: string,
+  graph: Graph,
+  { table, select, values, update }: Rows,
+  list: readonly number[],
+  { fresh }: Pick<Changes, 'fresh'>,
+): Promise<string[]> {
+  if (list.length === 0) return [];
+  const given = values(list);
+  const { rows } = await tx.query<{ key: string }>(
+    `with saved as (
+       insert into ${schema}.${table} as r ${select} on conflict (key) do update set ${update}
+       returning key, xmax <> 0 as was_there)
+     select replace(key::text, '-', '') as key from saved
+     where was_there and key in (select f.key from unnest($1::uuid[], $${given.length + 2}::bool[]) as f (key, fresh) where f.fresh)`,
+    [uuidArray(list.map((node) => graph.nodes.key(node))), ...given, boolArray(list.map((node) => fresh.has(node)))],
+  );
+  return rows.map(({ key }) => key);
+}
+
+/** The same while rows are staged. What returned is written over its row at once: it is read from there. */
+async function stageRows(
+  tx: ClientBase,
+  schema: string,
+  graph: Graph,
+  rows: Rows,
+  list: readonly number[],
+  { fresh }: Pick<Changes, 'fresh'>,
+): Promise<string[]> {
+  if (list.length === 0) return [];
+  const keys = (some: readonly number[]): Buffer => uuidArray(some.map((node) => graph.nodes.key(node)));
+  const found = await tx.query<{ key: string }>(
+    `select replace(key::text, '-', '') as key from ${schema}.${rows.table} where key = any($1::uuid[])`,
+    [keys(list.filter((node) => fresh.has(node)))],
+  );
+  const there = new Set(found.rows.map(({ key }) => key));
+  const isThere = (node: number): boolean => there.size > 0 && fresh.has(node) && there.has(uuid(graph, node)!);
+  const staged = there.size === 0 ? list : list.filter((node) => !isThere(node));
+  await tx.query(`insert into ${stagedName(schema, rows.table)} ${rows.select}`, [
+    keys(staged),
+    ...rows.values(staged),
+  ]);
+  return upsertRows(tx, schema, graph, rows, list.filter(isThere), { fresh });
+}
 
 /**
  * A row may hold more than memory does, which drops what is over: the least and greatest are kept, and state only changes where
  * lifecycle told it, or a session ended.
  */
-async function saveNodes(
-  tx: ClientBase,
-  schema: string,
-  graph: Graph,
-  list: readonly number[],
-  { told, fresh }: Changes,
-): Promise<string[]> {
-  if (list.length === 0) return [];
+function nodeRows(graph: Graph, { told }: Changes): Rows {
   const { nodes } = graph;
-  const registrations = list.map((node) => graph.registrations.get(node));
   const ofLast = (column: string): string =>
-    `${column} = case when excluded.told >= 0 then excluded.${column} else n.${column} end`;
-  const { rows } = await tx.query<{ key: string }>(
-    `with saved as (
-     insert into ${schema}.node as n
-       (key, kind, issuer, id, first_us, told, registered_us, phase, expires_us, owner, successor, on_owner_leave, risk_level, used_day)
-     select * from unnest($1::uuid[], $3::text[], $4::text[], $5::text[], $6::int8[], $7::int8[], $8::int8[], $9::int2[],
-                          $10::int8[], $11::uuid[], $12::uuid[], $13::text[], $14::text[], $15::int[])
-     on conflict (key) do update set
-       first_us = least(n.first_us, excluded.first_us),
-       told = greatest(n.told, excluded.told),
-       registered_us = case when n.registered_us = 0 then excluded.registered_us when excluded.registered_us = 0 then n.registered_us
-                            else least(n.registered_us, excluded.registered_us) end,
-       phase = case when n.kind = 'session' then greatest(n.phase, excluded.phase)
-                    when excluded.told >= 0 then excluded.phase else n.phase end,
-       expires_us = case when n.kind = 'session' then greatest(n.expires_us, excluded.expires_us)
-                         when excluded.told >= 0 then excluded.expires_us else n.expires_us end,
+    `${column} = case when excluded.told >= 0 then excluded.${column} else r.${column} end`;
+  return {
+    table: 'node',
+    select: `select * from unnest($1::uuid[], $2::text[], $3::text[], $4::text[], $5::int8[], $6::int8[], $7::int8[], $8::int2[],
+                                  $9::int8[], $10::uuid[], $11::uuid[], $12::text[], $13::text[], $14::int[])`,
+    values(list) {
+      const registrations = list.map((node) => graph.registrations.get(node));
+      return [
+        textArray(list.map((node) => nodes.kind(node))),
+        textArray(list.map((node) => nodes.issuer(node))),
+        textArray(list.map((node) => nodes.id(node))),
+        int8Array(list.map((node) => graph.firstUs(node))),
+        int8Array(list.map((node) => told.get(node)?.index ?? -1n)),
+        int8Array(list.map((node) => told.get(node)?.registeredUs ?? 0)),
+        int2Array(list.map((node) => graph.phase(node))),
+        int8Array(list.map((node) => graph.expiresUs(node))),
+        uuidArray(registrations.map((one) => keyOf(graph, one?.owner ?? -1))),
+        uuidArray(registrations.map((one) => keyOf(graph, one?.successor ?? -1))),
+        textArray(registrations.map((one) => one?.onOwnerLeave ?? null)),
+        textArray(registrations.map((one) => one?.riskLevel ?? null)),
+        int4Array(list.map((node) => graph.usedDay(node))),
+      ];
+    },
+    update: `
+       first_us = least(r.first_us, excluded.first_us),
+       told = greatest(r.told, excluded.told),
+       ${earliest('registered_us')},
+       phase = case when r.kind = 'session' then greatest(r.phase, excluded.phase)
+                    when excluded.told >= 0 then excluded.phase else r.phase end,
+       expires_us = case when r.kind = 'session' then greatest(r.expires_us, excluded.expires_us)
+                         when excluded.told >= 0 then excluded.expires_us else r.expires_us end,
        ${['owner', 'successor', 'on_owner_leave', 'risk_level'].map(ofLast).join(', ')},
-       used_day = greatest(n.used_day, excluded.used_day)
-     ${RETURNED}`,
-    [
-      list.map((node) => uuid(graph, node)),
-      list.map((node) => fresh.has(node)),
-      list.map((node) => nodes.kind(node)),
-      list.map((node) => nodes.issuer(node)),
-      list.map((node) => nodes.id(node)),
-      list.map((node) => graph.firstUs(node)),
-      list.map((node) => told.get(node)?.index ?? -1n),
-      list.map((node) => told.get(node)?.registeredUs ?? 0),
-      list.map((node) => graph.phase(node)),
-      list.map((node) => graph.expiresUs(node)),
-      registrations.map((one) => uuid(graph, one?.owner ?? -1)),
-      registrations.map((one) => uuid(graph, one?.successor ?? -1)),
-      registrations.map((one) => one?.onOwnerLeave ?? null),
-      registrations.map((one) => one?.riskLevel ?? null),
-      list.map((node) => graph.usedDay(node)),
-    ],
-  );
-  return rows.map(({ key }) => key);
+       used_day = greatest(r.used_day, excluded.used_day)`,
+  };
 }
 
 /** Text as an element of an array. */
@@ -97,63 +143,57 @@ const quote = (text: string): string => `"${text.replace(/["\\]/g, '\\$&')}"`;
 
 /** The earlier of two times of which either may be 0: none. */
 const earliest = (column: string): string =>
-  `${column} = case when t.${column} = 0 then excluded.${column} when excluded.${column} = 0 then t.${column}
-                    else least(t.${column}, excluded.${column}) end`;
+  `${column} = case when r.${column} = 0 then excluded.${column} when excluded.${column} = 0 then r.${column}
+                    else least(r.${column}, excluded.${column}) end`;
 
-async function saveTokens(
+function tokenRows(graph: Graph, { digests, accepted, ended }: Changes): Rows {
+  return {
+    table: 'token',
+    select: `select key, issuer, id, digests::text[], first_us, issued_us, expires_us, accepted_us, ended_us, used_day
+     from unnest($1::uuid[], $2::text[], $3::text[], $4::text[], $5::int8[], $6::int8[], $7::int8[], $8::int8[], $9::int8[], $10::int[])
+       as given (key, issuer, id, digests, first_us, issued_us, expires_us, accepted_us, ended_us, used_day)`,
+    values: (list) => [
+      textArray(list.map((token) => graph.nodes.issuer(token))),
+      textArray(list.map((token) => graph.nodes.id(token))),
+      textArray(list.map((token) => `{${[...(digests.get(token) ?? [])].sort().map(quote).join(',')}}`)),
+      int8Array(list.map((token) => graph.firstUs(token))),
+      int8Array(list.map((token) => graph.issuedUs(token))),
+      int8Array(list.map((token) => graph.expiresUs(token))),
+      int8Array(list.map((token) => accepted.get(token) ?? 0)),
+      int8Array(list.map((token) => ended.get(token) ?? 0)),
+      int4Array(list.map((token) => graph.usedDay(token))),
+    ],
+    update: `
+       digests = case when excluded.digests <@ r.digests then r.digests
+                      else array(select distinct one from unnest(r.digests || excluded.digests) as one order by one) end,
+       first_us = least(r.first_us, excluded.first_us),
+       expires_us = greatest(r.expires_us, excluded.expires_us),
+       used_day = greatest(r.used_day, excluded.used_day),
+       ${['issued_us', 'accepted_us', 'ended_us'].map(earliest).join(', ')}`,
+  };
+}
+
+async function saveEdges(
   tx: ClientBase,
   schema: string,
   graph: Graph,
-  list: readonly number[],
-  { digests, accepted, ended, fresh }: Changes,
-): Promise<string[]> {
-  if (list.length === 0) return [];
-  const { rows } = await tx.query<{ key: string }>(
-    `with saved as (
-     insert into ${schema}.token as t
-       (key, issuer, id, digests, first_us, issued_us, expires_us, accepted_us, ended_us, used_day)
-     select key, issuer, id, digests::text[], first_us, issued_us, expires_us, accepted_us, ended_us, used_day
-     from unnest($1::uuid[], $3::text[], $4::text[], $5::text[], $6::int8[], $7::int8[], $8::int8[], $9::int8[], $10::int8[], $11::int[])
-       as given (key, issuer, id, digests, first_us, issued_us, expires_us, accepted_us, ended_us, used_day)
-     on conflict (key) do update set
-       digests = case when excluded.digests <@ t.digests then t.digests
-                      else array(select distinct one from unnest(t.digests || excluded.digests) as one order by one) end,
-       first_us = least(t.first_us, excluded.first_us),
-       expires_us = greatest(t.expires_us, excluded.expires_us),
-       used_day = greatest(t.used_day, excluded.used_day),
-       ${['issued_us', 'accepted_us', 'ended_us'].map(earliest).join(', ')}
-     ${RETURNED}`,
-    [
-      list.map((token) => uuid(graph, token)),
-      list.map((token) => fresh.has(token)),
-      list.map((token) => graph.nodes.issuer(token)),
-      list.map((token) => graph.nodes.id(token)),
-      list.map((token) => `{${[...(digests.get(token) ?? [])].sort().map(quote).join(',')}}`),
-      list.map((token) => graph.firstUs(token)),
-      list.map((token) => graph.issuedUs(token)),
-      list.map((token) => graph.expiresUs(token)),
-      list.map((token) => accepted.get(token) ?? 0),
-      list.map((token) => ended.get(token) ?? 0),
-      list.map((token) => graph.usedDay(token)),
-    ],
-  );
-  return rows.map(({ key }) => key);
-}
-
-async function saveEdges(tx: ClientBase, schema: string, graph: Graph, { edges: changed }: Changes): Promise<void> {
+  { edges: changed }: Changes,
+  isStaging: boolean,
+): Promise<void> {
   if (changed.size === 0) return;
-  const { edges } = graph;
+  const { edges, nodes } = graph;
   const list = [...changed];
   const columns = ROLES.map((role) => `${role}_us`);
+  const upsert = `on conflict (parent, child) do update set
+       ${columns.map((column) => `${column} = least(r.${column}, excluded.${column})`).join(', ')}`;
   await tx.query(
-    `insert into ${schema}.edge as e (parent, child, ${columns.join(', ')})
+    `insert into ${isStaging ? stagedName(schema, 'edge') : `${schema}.edge`} as r (parent, child, ${columns.join(', ')})
      select * from unnest($1::uuid[], $2::uuid[], ${ROLES.map((_, i) => `$${i + 3}::int8[]`).join(', ')})
-     on conflict (parent, child) do update set
-       ${columns.map((column) => `${column} = least(e.${column}, excluded.${column})`).join(', ')}`,
+     ${isStaging ? '' : upsert}`,
     [
-      list.map(([edge]) => uuid(graph, edges.parent(edge))),
-      list.map(([edge]) => uuid(graph, edges.child(edge))),
-      ...ROLES.map((_, i) => list.map(([, since]) => since[i] || null)),
+      uuidArray(list.map(([edge]) => nodes.key(edges.parent(edge)))),
+      uuidArray(list.map(([edge]) => nodes.key(edges.child(edge)))),
+      ...ROLES.map((_, i) => int8Array(list.map(([, since]) => since[i] || null))),
     ],
   );
 }

@@ -22,16 +22,15 @@ function quoted(schema: string): string {
   return schema;
 }
 
-/** Every table, each with the columns that make it up: what a comparison looks at. */
+/** Every table: what a comparison looks at. */
 export const TABLES = ['node', 'token', 'edge', 'use', 'link', 'absent', 'history', 'verdict'] as const;
+export type Table = (typeof TABLES)[number];
 
-/** Makes the tables where they are missing. */
-export async function createTables(tx: ClientBase, schema: string): Promise<void> {
-  const { rows } = await tx.query<{ made: boolean }>('select to_regclass($1) is not null as made', [`${schema}.node`]);
-  if (rows[0]!.made) return;
-  await tx.query(`
-    create table ${schema}.node (
-      key uuid primary key,
+/** Columns, then indexes (`create` is left out, and which table it is on). */
+const DEFINITIONS: Readonly<Record<Table, { readonly columns: string; readonly indexes: readonly string[] }>> = {
+  node: {
+    columns: `(
+      key uuid not null,
       kind text not null,
       issuer text not null,
       id text not null,
@@ -47,12 +46,17 @@ export async function createTables(tx: ClientBase, schema: string): Promise<void
       risk_level text,
       -- The last day (since 1970) on which a decision named it; 0: none did.
       used_day int not null
-    ) with (fillfactor = 90);
-    create index on ${schema}.node (kind, key);
-    create index on ${schema}.node (owner, key) where owner is not null;
-    create index on ${schema}.node (successor, key) where successor is not null;
-    create table ${schema}.token (
-      key uuid primary key,
+    ) with (fillfactor = 90)`,
+    indexes: [
+      'primary key (key)',
+      '(kind, key)',
+      '(owner, key) where owner is not null',
+      '(successor, key) where successor is not null',
+    ],
+  },
+  token: {
+    columns: `(
+      key uuid not null,
       issuer text not null,
       id text not null,
       digests text[] not null,
@@ -62,40 +66,50 @@ export async function createTables(tx: ClientBase, schema: string): Promise<void
       accepted_us bigint not null,
       ended_us bigint not null,
       used_day int not null
-    ) with (fillfactor = 90);
-    create index on ${schema}.token using hash (id);
-    create index on ${schema}.token using gin (digests) where digests <> '{}';
-    create index on ${schema}.token (expires_us) where ended_us = 0;
-    create table ${schema}.edge (
+    ) with (fillfactor = 90)`,
+    indexes: [
+      'primary key (key)',
+      'using hash (id)',
+      `using gin (digests) where digests <> '{}'`,
+      '(expires_us) where ended_us = 0',
+    ],
+  },
+  edge: {
+    columns: `(
       parent uuid not null,
       child uuid not null,
-      ${ROLES.map((role) => `${role}_us bigint`).join(', ')},
-      primary key (parent, child)
-    );
-    create index on ${schema}.edge (child, parent);
-    create table ${schema}.use (
+      ${ROLES.map((role) => `${role}_us bigint`).join(', ')}
+    )`,
+    indexes: ['primary key (parent, child)', '(child, parent)'],
+  },
+  use: {
+    columns: `(
       subject uuid not null,
       object uuid not null,
-      first_us bigint not null,
-      primary key (subject, object)
-    );
-    create index on ${schema}.use (object, subject);
-    create table ${schema}.link (
+      first_us bigint not null
+    )`,
+    indexes: ['primary key (subject, object)', '(object, subject)'],
+  },
+  link: {
+    columns: `(
       source text not null,
       alias uuid not null,
       principal uuid not null,
       index bigint not null,
       at_us bigint not null,
-      until_us bigint,
-      primary key (alias, source, index)
-    );
-    create index on ${schema}.link (principal, alias);
-    create table ${schema}.absent (
+      until_us bigint
+    )`,
+    indexes: ['primary key (alias, source, index)', '(principal, alias)'],
+  },
+  absent: {
+    columns: `(
       principal uuid not null,
-      issuer text not null,
-      primary key (principal, issuer)
-    );
-    create table ${schema}.history (
+      issuer text not null
+    )`,
+    indexes: ['primary key (principal, issuer)'],
+  },
+  history: {
+    columns: `(
       node uuid not null,
       log smallint not null,
       index bigint not null,
@@ -107,13 +121,37 @@ export async function createTables(tx: ClientBase, schema: string): Promise<void
       owner uuid,
       successor uuid,
       on_owner_leave text,
-      risk_level text,
-      primary key (node, at_us, log, index)
-    );
-    create index on ${schema}.history (owner, node) where owner is not null;
-    create index on ${schema}.history (successor, node) where successor is not null;
-    create table ${schema}.verdict (${VERDICT_COLUMNS})`);
+      risk_level text
+    )`,
+    indexes: [
+      'primary key (node, at_us, log, index)',
+      '(owner, node) where owner is not null',
+      '(successor, node) where successor is not null',
+    ],
+  },
+  verdict: { columns: `(${VERDICT_COLUMNS})`, indexes: ['primary key (node, registration, index)'] },
+};
+
+/** Makes the tables where they are missing. */
+export async function createTables(tx: ClientBase, schema: string): Promise<void> {
+  const { rows } = await tx.query<{ made: boolean }>('select to_regclass($1) is not null as made', [`${schema}.node`]);
+  if (rows[0]!.made) return;
+  await tx.query(
+    TABLES.map((table) => createTable(table, `${schema}.${table}`) + createIndexes(table, `${schema}.${table}`)).join(
+      '',
+    ),
+  );
 }
+
+/** Statements that make a table by a name, and its indexes. */
+export const createTable = (table: Table, name: string): string =>
+  `create table ${name} ${DEFINITIONS[table].columns};`;
+export const createIndexes = (table: Table, name: string): string =>
+  DEFINITIONS[table].indexes
+    .map((index) =>
+      index.startsWith('primary') ? `alter table ${name} add ${index};` : `create index on ${name} ${index};`,
+    )
+    .join('');
 
 export async function clearTables(tx: ClientBase, schema: string): Promise<void> {
   await tx.query(`truncate ${TABLES.map((table) => `${schema}.${table}`).join(', ')}`);

@@ -39,8 +39,7 @@ export const VERDICT_COLUMNS = `
   verified boolean not null,
   method text,
   code text,
-  expires_us bigint not null,
-  primary key (node, registration, index)`;
+  expires_us bigint not null`;
 
 export async function saveVerdicts(
   tx: ClientBase,

@@ -279,6 +279,19 @@ export async function readSizes(tx: Queries): Promise<Map<string, bigint>> {
   return new Map(rows.map(({ path, size }) => [path, size]));
 }
 
+/** How many entries a projection has folded, and how many are committed beyond. */
+export interface Backlog {
+  readonly folded: number;
+  readonly behind: number;
+}
+
+/** The backlog of a projection that folds every log. */
+export async function readBacklog(tx: PoolClient, projection: string): Promise<Backlog> {
+  const sum = (sizes: ReadonlyMap<string, bigint>): number => Number([...sizes.values()].reduce((a, b) => a + b, 0n));
+  const folded = sum(await readPositions(tx, projection));
+  return { folded, behind: sum(await readSizes(tx)) - folded };
+}
+
 /** One runner of a projection at a time folds or rebuilds; the others wait. Held to the end of the transaction. */
 const lockProjection = (tx: Pick<PoolClient, 'query'>, name: string): Promise<unknown> =>
   tx.query(`select pg_advisory_xact_lock(hashtextextended('keelson.projection.' || $1, 0))`, [name]);

@@ -20,7 +20,7 @@ import { revocationMaterial } from './revocation.js';
 
 /** The identity projection; its graph is in `holder` while this process folds. */
 export const makeIdentityProjection = ({ clock }: Foundation, holder: GraphHolder = { graph: undefined }): Projection =>
-  identityProjection(clock, holder);
+  identityProjection({ clock, holder });
 
 export interface RunningIdentity {
   readonly identity: Identity;

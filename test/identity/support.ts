@@ -9,7 +9,7 @@ import { EntryReader } from '../../src/identity/entry-part.js';
 import { foldEntry } from '../../src/identity/fold.js';
 import { Graph } from '../../src/identity/graph.js';
 import { Identity } from '../../src/identity/identity.js';
-import { identityProjection, type GraphHolder } from '../../src/identity/projection.js';
+import { identityProjection, type GraphHolder, type IdentityProjectionOptions } from '../../src/identity/projection.js';
 import { formatLogPath, type Log } from '../../src/ledger/log.js';
 import type { Page } from '../../src/ledger/page.js';
 import type { FoldBatch } from '../../src/ledger/projection.js';
@@ -117,6 +117,12 @@ export function batchOf(log: Log, from: bigint, entries: readonly Uint8Array[]):
 /** A cut of the logs into batches, and their order. */
 export type Deal = readonly { readonly log: number; readonly count: number }[];
 
+/** A projection that finds itself so many entries behind when it is opened, and again after each merge: it stages rows (staging.ts). */
+export function stagingOf(behind: readonly number[]): Pick<IdentityProjectionOptions, 'backlog' | 'stageFrom'> {
+  const left = [...behind];
+  return { stageFrom: 1, backlog: () => Promise.resolve({ folded: 0, behind: left.shift() ?? 0 }) };
+}
+
 /** Folds the logs into the schema's tables in the order of the deal, each log from a place; answers the graph that was made on the way. */
 export async function foldLogs(
   database: Database,
@@ -125,9 +131,10 @@ export async function foldLogs(
   entries: readonly (readonly Uint8Array[])[],
   deal: Deal,
   from: readonly number[] = [],
+  staging: Pick<IdentityProjectionOptions, 'backlog' | 'stageFrom'> = {},
 ): Promise<Graph> {
   const holder: GraphHolder = { graph: undefined };
-  const projection = identityProjection({ nowUs: () => BigInt(NOW_US) }, holder);
+  const projection = identityProjection({ clock: { nowUs: () => BigInt(NOW_US) }, holder, ...staging });
   const fold = await database.transaction((tx) => projection.open(tx, schema));
   const at = logs.map((_, i) => from[i] ?? 0);
   for (const { log, count } of deal) {

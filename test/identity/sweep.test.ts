@@ -70,7 +70,7 @@ describe('what comes back', () => {
       ['lifecycle', 0],
       ['activity', 0],
     ]);
-    const projection = identityProjection({ nowUs: () => BigInt(NOW_US) }, holder);
+    const projection = identityProjection({ clock: { nowUs: () => BigInt(NOW_US) }, holder });
     fold = await test.database.transaction((tx) => projection.open(tx, 'keelson'));
   });
   afterAll(async () => {
