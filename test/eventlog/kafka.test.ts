@@ -2,6 +2,9 @@ import kafkajs, { type Admin, type Kafka } from 'kafkajs';
 import { pino } from 'pino';
 import { afterEach, beforeAll, beforeEach, describe, expect, test } from 'vitest';
 import { openKafkaEventLog } from '../../src/eventlog/kafka/event-log.js';
+import { KafkaClient, type Cluster } from '../../src/eventlog/kafka/client.js';
+import { PartitionFetcher } from '../../src/eventlog/kafka/partition-fetcher.js';
+import { planTopics, prepareTopics } from '../../src/eventlog/kafka/topics.js';
 import type { EventLog } from '../../src/eventlog/port.js';
 import { DECISIONS, Recorder, until } from '../contract/eventlog/contract.js';
 import { hasKafka, hasOwnKafka, kafkaBrokers, startKafka, topicPrefix } from '../support/kafka.js';
@@ -81,6 +84,66 @@ describe.skipIf(!hasKafka())('on a real broker', () => {
     const refusal = await openLog().catch((error: unknown) => error as Error & { code: string });
     expect(refusal).toMatchObject({ code: 'event_log_misconfigured' });
     for (const part of [prefix + topic, name, value]) expect((refusal as Error).message).toContain(part);
+  });
+
+  test('several processes that start at once make them once, and each can use them right away', async () => {
+    for (let round = 0; round < 2; round++) {
+      prefix = topicPrefix();
+      const logs = await Promise.all(Array.from({ length: 4 }, () => openLog({ activityPartitions: 4 })));
+      await Promise.all(
+        logs.flatMap((log) => [
+          log.checkpoints.recall('nobody'),
+          ...log.partitions.map((at) => log.bounds(at)),
+          log.append(DECISIONS, Buffer.from('pack')),
+        ]),
+      );
+      const { end } = await logs[0]!.bounds(DECISIONS);
+      expect(end).toBeGreaterThanOrEqual(4n);
+    }
+  });
+
+  /** A client whose broker answers so often that it does not host the partition, as one does that has not heard of a topic yet. */
+  class LateClient extends KafkaClient {
+    left = 2;
+    override admin(): Admin {
+      return this.#late(super.admin(), 'describeConfigs', 'fetchTopicMetadata');
+    }
+    override cluster(): Cluster {
+      return this.#late(super.cluster(), 'fetchTopicsOffset');
+    }
+    #late<T extends object>(real: T, ...names: (keyof T)[]): T {
+      return new Proxy(real, {
+        get: (target, name) => {
+          if (names.includes(name as keyof T) && this.left > 0) {
+            this.left--;
+            const error = {
+              type: 'UNKNOWN_TOPIC_OR_PARTITION',
+              message: 'This server does not host this topic-partition',
+            };
+            return () => Promise.reject(Object.assign(new Error(), error));
+          }
+          const value: unknown = Reflect.get(target, name);
+          return typeof value === 'function' ? (value.bind(target) as unknown) : value;
+        },
+      });
+    }
+  }
+
+  test('a broker that does not know yet what was just made is asked again', async () => {
+    const topics = {
+      prefix,
+      decisionsPartitions: 1,
+      activityPartitions: 1,
+      replicationFactor: 1,
+      minInsyncReplicas: 1,
+    };
+    const client = new LateClient({ brokers: [brokers] }, logger);
+    await prepareTopics(client, Object.values(planTopics(topics)), topics);
+    client.left = 2;
+    const fetcher = new PartitionFetcher(client, `${prefix}decisions`, 0);
+    expect(await fetcher.bounds()).toEqual({ start: 0n, end: 0n });
+    await fetcher.close();
+    expect(client.left).toBe(0);
   });
 
   test('for a look beside the server nothing is made', async () => {

@@ -11,7 +11,7 @@ import { newBatch, protocolErrors, READ_COMMITTED, type Cluster, type KafkaClien
 
 /** How long a partition without a leader is asked again. */
 const LEADER_WAIT_MS = 3_000;
-const WITHOUT_LEADER = new Set(['NOT_LEADER_FOR_PARTITION', 'LEADER_NOT_AVAILABLE']);
+const WITHOUT_LEADER = new Set(['NOT_LEADER_FOR_PARTITION', 'LEADER_NOT_AVAILABLE', 'UNKNOWN_TOPIC_OR_PARTITION']);
 
 export interface FetchLimits {
   /** The broker answers with one whole record batch at least, so a message bigger than this still comes. */
@@ -78,7 +78,7 @@ export class PartitionFetcher {
     if (cluster !== undefined) await cluster.then((open) => open.disconnect()).catch(() => undefined);
   }
 
-  /** A partition whose leader is just being chosen (its topic is new, a broker died) is asked again for a little while. */
+  /** A partition whose leader is just being chosen, or does not know it yet (its topic is new, a broker died), is asked again for a while. */
   async #ask<T>(question: (cluster: Cluster) => Promise<T>): Promise<T> {
     const backOff = new BackOff(50, LEADER_WAIT_MS / 4);
     for (const deadlineMs = performance.now() + LEADER_WAIT_MS; ;) {

@@ -3,7 +3,7 @@
  * what was found and what is wanted: these settings are promises of the ledger's (append time, no acknowledged record lost).
  */
 import { setTimeout as sleep } from 'node:timers/promises';
-import type { Admin, ITopicMetadata } from 'kafkajs';
+import type { Admin } from 'kafkajs';
 import { KeelsonError } from '../../core/error.js';
 import { BackOff } from '../back-off.js';
 import type { Topic } from '../port.js';
@@ -16,7 +16,7 @@ const MESSAGE_BYTES = 1_048_588;
 
 /** How long brokers may take to know a topic that was just made. */
 const KNOWN_WITHIN_MS = 10_000;
-const NOT_YET_KNOWN = new Set(['UNKNOWN_TOPIC_OR_PARTITION', 'LEADER_NOT_AVAILABLE']);
+const NOT_YET_KNOWN = new Set(['UNKNOWN_TOPIC_OR_PARTITION', 'LEADER_NOT_AVAILABLE', 'TOPIC_ALREADY_EXISTS']);
 
 export interface TopicPlan {
   readonly name: string;
@@ -61,26 +61,26 @@ const settingsOf = (plan: TopicPlan, options: TopicOptions): Setting[] => [
 ];
 
 /**
- * Makes the topics that are missing, or refuses where it may not, and checks all of them.
+ * Makes the topics that are missing, or refuses where it may not, and checks all of them. What was just made, here or by another process,
+ * is not yet known to every broker: that is waited for.
  * @throws KeelsonError `event_log_misconfigured`, `event_log_unavailable`
  */
 export async function prepareTopics(
-  client: KafkaClient,
+  client: Pick<KafkaClient, 'admin'>,
   plans: readonly TopicPlan[],
   options: TopicOptions,
 ): Promise<void> {
   const admin = client.admin();
+  const backOff = new BackOff();
   try {
     await admin.connect();
-    await makeMissing(admin, plans, options);
-    await checkPartitions(admin, plans, options);
-    const found = await describeTopics(
-      admin,
-      plans.map(({ name }) => name),
-    );
-    for (const plan of plans)
-      for (const setting of settingsOf(plan, options))
-        checkSetting(plan, setting, found.get(plan.name)?.get(setting.name));
+    for (const end = performance.now() + KNOWN_WITHIN_MS; ; await sleep(backOff.nextMs())) {
+      try {
+        return await makeAndCheck(admin, plans, options);
+      } catch (error) {
+        if (!isNotYetKnown(error) || performance.now() > end) throw error;
+      }
+    }
   } catch (error) {
     if (error instanceof KeelsonError) throw error;
     throw new KeelsonError(
@@ -91,6 +91,23 @@ export async function prepareTopics(
   } finally {
     await admin.disconnect().catch(() => undefined);
   }
+}
+
+async function makeAndCheck(admin: Admin, plans: readonly TopicPlan[], options: TopicOptions): Promise<void> {
+  await makeMissing(admin, plans, options);
+  await checkPartitions(admin, plans, options);
+  const found = await describeTopics(
+    admin,
+    plans.map(({ name }) => name),
+  );
+  for (const plan of plans)
+    for (const setting of settingsOf(plan, options))
+      checkSetting(plan, setting, found.get(plan.name)?.get(setting.name));
+}
+
+function isNotYetKnown(error: unknown): boolean {
+  const types = protocolErrors(error);
+  return types.length > 0 && types.every((type) => NOT_YET_KNOWN.has(type));
 }
 
 async function makeMissing(admin: Admin, plans: readonly TopicPlan[], options: TopicOptions): Promise<void> {
@@ -122,10 +139,7 @@ async function makeMissing(admin: Admin, plans: readonly TopicPlan[], options: T
 }
 
 async function checkPartitions(admin: Admin, plans: readonly TopicPlan[], options: TopicOptions): Promise<void> {
-  const topics = await readMetadata(
-    admin,
-    plans.map(({ name }) => name),
-  );
+  const { topics } = await admin.fetchTopicMetadata({ topics: plans.map(({ name }) => name) });
   for (const plan of plans) {
     const partitions = topics.find(({ name }) => name === plan.name)?.partitions ?? [];
     if (partitions.length !== plan.partitions)
@@ -133,19 +147,6 @@ async function checkPartitions(admin: Admin, plans: readonly TopicPlan[], option
     const replicas = Math.min(...partitions.map((partition) => partition.replicas.length));
     if (replicas < options.replicationFactor)
       throw misconfigured(plan.name, 'replication factor', String(replicas), `at least ${options.replicationFactor}`);
-  }
-}
-
-/** What was just made, here or by another process, is not yet known to every broker. */
-async function readMetadata(admin: Admin, names: string[]): Promise<readonly ITopicMetadata[]> {
-  const backOff = new BackOff();
-  for (const end = Date.now() + KNOWN_WITHIN_MS; ; await sleep(backOff.nextMs())) {
-    try {
-      return (await admin.fetchTopicMetadata({ topics: names })).topics;
-    } catch (error) {
-      const types = protocolErrors(error);
-      if (types.length === 0 || !types.every((type) => NOT_YET_KNOWN.has(type)) || Date.now() > end) throw error;
-    }
   }
 }
 
