@@ -7,6 +7,7 @@ import { openPostgresEventLog } from '../../src/eventlog/postgres/event-log.js';
 import { appendPacks, readBatch } from '../../src/eventlog/postgres/messages.js';
 import { DECISIONS, Recorder, until } from '../contract/eventlog/contract.js';
 import { createDatabase, type TestDatabase } from '../support/postgres.js';
+import { startProcess } from '../support/process.js';
 
 const none: CheckpointMemory = { remember: async () => undefined, recall: async () => undefined };
 const logger = pino({ level: 'silent' });
@@ -52,6 +53,32 @@ test('an append rolled back leaves no hole', async () => {
   client.release();
   expect(await log.append(log.partitions[0]!, Buffer.from('y'))).toBe(0n);
 });
+
+test('a process that is frozen loses what it reads to another one, and knows when it thaws', async () => {
+  const child = startProcess(new URL('./member.ts', import.meta.url), [database.url]);
+  const said: string[] = [];
+  child.on('message', (what: string) => said.push(what));
+  try {
+    await until(() => said.includes('assigned decisions/0'), 'the child reads');
+    const recorder = new Recorder();
+    await log.subscribe(recorder);
+    // Whoever is alive is left alone, however little there is to do.
+    await sleep(500);
+    expect(recorder.calls).toEqual([]);
+    child.kill('SIGSTOP');
+    await log.append(DECISIONS, Buffer.from('while it is frozen'));
+    await until(() => recorder.texts().includes('while it is frozen'), 'somebody else reads', 60_000);
+    expect(said).not.toContain('revoked decisions/0');
+    child.kill('SIGCONT');
+    await until(() => said.includes('revoked decisions/0'), 'it has noticed', 60_000);
+    // It is a member like any other again: it gets what the other one leaves.
+    const before = said.length;
+    await log.close();
+    await until(() => said.slice(before).includes('assigned decisions/0'), 'the child reads again', 60_000);
+  } finally {
+    child.kill('SIGKILL');
+  }
+}, 240_000);
 
 test('every connection terminated by the server, again and again: nothing acknowledged is lost, reading goes on', async () => {
   const recorder = new Recorder();

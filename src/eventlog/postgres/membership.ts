@@ -1,7 +1,8 @@
 /**
  * One member of the group per partition, by session advisory locks on a connection of this member's own, which also listens
  * for wake-ups. When that connection dies, Postgres frees the locks and every partition is given up here; another member's
- * next look takes them over. A member that is cut off without noticing may go on for a moment: the ledger fences it.
+ * next look takes them over. A member that is frozen keeps its connection, and stops asking over it: others have Postgres end such a
+ * session. Whoever is cut off without noticing, or thaws, may go on for a moment: the ledger fences it.
  */
 import type pg from 'pg';
 import type { Logger } from 'pino';
@@ -15,6 +16,16 @@ const LOCK_CLASS = 0x4b45454c;
 /** How often free partitions are asked for, and the connection is tried. */
 const LOOK_EVERY_MS = 500;
 const ANSWER_WITHIN_MS = 5_000;
+/** A member that asks nothing for so long has lost its partitions; how often others look for such. */
+const SILENT_S = 10;
+const SILENT_LOOK_EVERY_MS = 2_000;
+
+/** Ends sessions that hold one of these partitions and have been silent, by the database's clock. */
+const END_SILENT = `select pg_terminate_backend(a.pid)
+  from pg_locks l join pg_stat_activity a on a.pid = l.pid
+  where l.locktype = 'advisory' and l.classid = $2::int::oid and l.objid = any($1::int[]::oid[]) and l.objsubid = 2 and l.granted
+    and a.datname = current_database() and l.database = a.datid and a.usename = session_user
+    and a.state = 'idle' and a.state_change < clock_timestamp() - make_interval(secs => ${SILENT_S})`;
 
 export interface MembershipOptions {
   readonly pool: pg.Pool;
@@ -29,6 +40,7 @@ export class Membership {
   readonly #readers = new Map<number, PartitionReader>();
   readonly #done: Promise<void>;
   #failure: unknown;
+  #lookedForSilentMs = -Infinity;
 
   constructor(private readonly options: MembershipOptions) {
     this.#done = this.#run();
@@ -86,22 +98,30 @@ export class Membership {
     }
   }
 
-  /** Takes what nobody holds; a connection that does not answer is lost. */
+  /** Takes what nobody holds, the next time also what a silent member holds; a connection that does not answer is lost. */
   async #takeFree(client: pg.PoolClient, lost: AbortController, gone: Promise<undefined>): Promise<void> {
     const timer = setTimeout(() => lost.abort(new Error(`no answer within ${ANSWER_WITHIN_MS} ms`)), ANSWER_WITHIN_MS);
     const free = this.options.partitions.filter(({ id }) => !this.#readers.has(id));
-    const asked = client
-      .query<{ id: number }>('select id from unnest($1::int[]) as id where pg_try_advisory_lock($2, id)', [
-        free.map(({ id }) => id),
-        LOCK_CLASS,
-      ])
-      .finally(() => clearTimeout(timer));
+    const asked = this.#ask(client, free).finally(() => clearTimeout(timer));
     const answer = await Promise.race([asked, gone]);
     if (answer === undefined || this.#stopping.signal.aborted) return;
-    for (const { id } of answer.rows) {
-      const partition = free.find((row) => row.id === id)!;
-      this.#readers.set(id, this.options.read(partition));
+    for (const partition of answer) this.#readers.set(partition.id, this.options.read(partition));
+  }
+
+  /** Those of the partitions that are this member's from now on. */
+  async #ask(client: pg.PoolClient, free: readonly PartitionRow[]): Promise<PartitionRow[]> {
+    const { rows } = await client.query<{ id: number }>(
+      'select id from unnest($1::int[]) as id where pg_try_advisory_lock($2, id)',
+      [free.map(({ id }) => id), LOCK_CLASS],
+    );
+    const taken = free.filter((partition) => rows.some(({ id }) => id === partition.id));
+    if (taken.length < free.length && performance.now() - this.#lookedForSilentMs > SILENT_LOOK_EVERY_MS) {
+      this.#lookedForSilentMs = performance.now();
+      const held = free.filter((partition) => !taken.includes(partition)).map(({ id }) => id);
+      const { rowCount } = await client.query(END_SILENT, [held, LOCK_CLASS]);
+      if (rowCount !== 0) this.options.logger.warn({ sessions: rowCount }, 'event log: a silent member is put out');
     }
+    return taken;
   }
 }
 
