@@ -61,6 +61,7 @@ export class Guard {
   readonly #tools = new Map<string, KnownTool>();
   readonly #probes = new Map<string, Probe>();
   readonly #listeners = new Set<(revoked: Revoked) => void>();
+  readonly #waiting: (() => void)[] = [];
   #timer: NodeJS.Timeout | undefined;
   #refreshedMs = -Infinity;
   #starting: Promise<void> | undefined;
@@ -96,6 +97,12 @@ export class Guard {
   /** Reads what is on disk, connects, and stays so. Everything is refused until the table is there and a grant for it. */
   start(): void {
     this.#starting ??= this.#start();
+  }
+
+  /** Resolves once calls may be allowed: for whoever starts, and for readiness probes. Never where it is closed before. */
+  ready(): Promise<void> {
+    if (this.#mayAllow()) return Promise.resolve();
+    return new Promise((resolve) => this.#waiting.push(resolve));
   }
 
   /** Refuses everything from now on; resolves when what it keeps is on disk. */
@@ -220,6 +227,13 @@ export class Guard {
     const effects = step(this.core, input);
     this.#memory?.remember(input, effects);
     for (const effect of effects) this.#act(effect);
+    if (this.#waiting.length === 0 || !this.#mayAllow()) return;
+    for (const resolve of this.#waiting.splice(0)) resolve();
+  }
+
+  #mayAllow(): boolean {
+    this.core.time.read();
+    return distrustOf(this.core, undefined) === undefined;
   }
 
   #act(effect: Effect): void {

@@ -7,6 +7,7 @@ export type { Revoked, Session } from './holdings.js';
 export { join, readMembership, type MembershipJson } from './join.js';
 export { ENTRA, KEYCLOAK, STANDARD, type ClaimSet, type Mapping } from './mapping.js';
 export { formatMetrics, type GuardMetrics } from './metrics.js';
+export { openGuard, type OpenOptions } from './open.js';
 export {
   Publisher,
   type DecidedOn,

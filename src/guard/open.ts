@@ -9,13 +9,18 @@ import { writeDurably } from '../platform/durable-file.js';
 import { nodeSigner } from '../platform/signer.js';
 import { Guard, type GuardConfig } from './guard.js';
 import { join, readMembership, type MembershipJson } from './join.js';
+import type { Membership } from './core.js';
+import { request } from './transport.js';
 
 export interface OpenOptions extends Omit<GuardConfig, 'membership' | 'publish' | 'onClosed'> {
-  /** An enrolment token, `kle_…`: used once, then the folder says who this is. */
+  /** An enrolment token, `kle_…`: used once, then the folder says who this is; again after this instance was retired. */
   readonly enrolment?: string | undefined;
   /** An API token with the scope `publish:decisions`: decisions are recorded with it. Needs a folder. */
   readonly publishToken?: string | undefined;
 }
+
+/** A server that does not answer for so long is asked later, as the same instance. */
+const ASK_MS = 3_000;
 
 /** As in the folder: what the server answered, and the seed of the key. Secret. */
 interface Kept extends MembershipJson {
@@ -41,7 +46,7 @@ export async function openGuard({ enrolment, publishToken, ...config }: OpenOpti
   try {
     const path = joinPath(folder, 'membership.json');
     let kept = await readKept(path);
-    if (kept === undefined) {
+    if (kept === undefined || (enrolment !== undefined && (await isRetired(url, kept)))) {
       kept = await enter(url, enrolment);
       await writeDurably(path, JSON.stringify(kept));
     }
@@ -56,11 +61,26 @@ export async function openGuard({ enrolment, publishToken, ...config }: OpenOpti
 }
 
 function start(kept: Kept, config: Omit<GuardConfig, 'membership'>): Guard {
-  const seed = parseBase64(kept.seed);
-  if (seed?.length !== 32) throw new KeelsonError('malformed_key', 'not the seed of a key');
-  const guard = new Guard({ ...config, membership: readMembership(kept, nodeSigner(seed)) });
+  const guard = new Guard({ ...config, membership: membershipOf(kept) });
   guard.start();
   return guard;
+}
+
+function membershipOf(kept: Kept): Membership {
+  const seed = parseBase64(kept.seed);
+  if (seed?.length !== 32) throw new KeelsonError('malformed_key', 'not the seed of a key');
+  return readMembership(kept, nodeSigner(seed));
+}
+
+/** Whether the server takes it for nobody any more: it was away for too long, say. False where the server can't be asked. */
+async function isRetired(url: string, kept: Kept): Promise<boolean> {
+  const address = { url, membership: membershipOf(kept) };
+  try {
+    await request(address, '/v1/feed/keys', { signal: AbortSignal.timeout(ASK_MS), timeoutMs: ASK_MS });
+    return false;
+  } catch (error) {
+    return error instanceof KeelsonError && error.code === 'unauthenticated';
+  }
 }
 
 async function enter(url: string, enrolment: string | undefined): Promise<Kept> {

@@ -46,6 +46,8 @@ it('holds what the guard needs and nothing of the server, in less than 100 kB', 
     'protocol',
   ]);
   expect((await readdir(join(inside, 'platform'))).filter((name) => name.endsWith('.js'))).toEqual([
+    'data-lock.js',
+    'durable-file.js',
     'hasher.js',
     'signer.js',
   ]);
@@ -61,14 +63,14 @@ it('holds what the guard needs and nothing of the server, in less than 100 kB', 
 
 it('is imported by plain Node, without fastify and the MCP SDK', async () => {
   const script = `
-    import { Guard, join, Publisher, nodeSigner, readMembership, ENTRA, KEYCLOAK, STANDARD } from '@keelson/guard';
+    import { Guard, formatMetrics, join, openGuard, Publisher, nodeSigner, readMembership, ENTRA, KEYCLOAK, STANDARD } from '@keelson/guard';
     import { guardRoutes } from '@keelson/guard/fastify';
     import { guardTool } from '@keelson/guard/mcp';
     const key = Buffer.alloc(32).toString('base64');
     const answer = { instance: '00'.repeat(16), point: 'p', ledger: 'l', generation: 1, guardKey: key, rootKey: key, keySet: '' };
     const guard = new Guard({ url: 'http://127.0.0.1:1', membership: readMembership(answer, nodeSigner(new Uint8Array(32))) });
     console.log(JSON.stringify(guard.check(guard.token({ iss: 'i', sub: 'ana' }), 'deploy')));
-    for (const one of [join, Publisher, guardRoutes, guardTool]) if (typeof one !== 'function') throw new Error('no function');
+    for (const one of [formatMetrics, join, openGuard, Publisher, guardRoutes, guardTool]) if (typeof one !== 'function') throw new Error('no function');
     for (const one of [ENTRA, KEYCLOAK, STANDARD]) if (one.subject !== 'sub') throw new Error('no mapping');`;
   const { stdout } = await run(process.execPath, ['--input-type=module', '-e', script], { cwd: app });
   expect(JSON.parse(stdout)).toEqual({ allowed: false, reason: 'starting', seq: 0 });
