@@ -157,7 +157,16 @@ async function open(
   closing.add(feed.close);
   await feed.register(http);
   const { points } = feed;
-  const cases = openCases({ foundation, ledger, intake: intake.intake, points, webhooks, readiness, metrics });
+  const cases = openCases({
+    foundation,
+    ledger,
+    intake: intake.intake,
+    points,
+    webhooks,
+    readiness,
+    metrics,
+    tokensOf: revocation.tokensOf,
+  });
   closing.add(cases.close);
   cases.register(http);
   const adminTokenFile = join(storage.dataFolder, 'admin.token');

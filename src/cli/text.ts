@@ -32,3 +32,18 @@ export function formatTable(rows: readonly (readonly string[])[]): string[] {
       .trimEnd(),
   );
 }
+
+/** A line as several of at most `width` characters where it has places to break, those behind the first indented by as much more. */
+export function wrap(line: string, width: number, indent: number): string[] {
+  const before = /^ */.exec(line)![0];
+  const lines: string[] = [];
+  let current = before;
+  for (const word of line.slice(before.length).split(' ')) {
+    const isFirst = current.trim() === '';
+    if (!isFirst && current.length + 1 + word.length > width) {
+      lines.push(current);
+      current = before + ' '.repeat(indent) + word;
+    } else current += isFirst ? word : ` ${word}`;
+  }
+  return [...lines, current];
+}

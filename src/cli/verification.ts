@@ -19,8 +19,11 @@ export async function readKey(keyOrFile: string): Promise<LedgerKey> {
 }
 
 /** @throws CommandError `usage` where the file can't be read. */
-export function readInput(path: string): Promise<string> {
-  return readFile(path, 'utf8').catch((cause: Error) => {
+export const readInput = async (path: string): Promise<string> => (await readBytes(path)).toString('utf8');
+
+/** @throws CommandError `usage` where the file can't be read. */
+export function readBytes(path: string): Promise<Buffer> {
+  return readFile(path).catch((cause: Error) => {
     throw new CommandError(EXIT.usage, `${path} can't be read: ${cause.message}`, { cause });
   });
 }

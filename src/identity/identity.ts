@@ -7,7 +7,7 @@ import type { Positions } from '../ledger/projection.js';
 import { allAbove, closureOf, type Closure } from './closure.js';
 import type { Graph } from './graph.js';
 import { ROLE, type NodeKind } from './kinds.js';
-import { reachOf, type FindLastUse, type Reach } from './reach.js';
+import { livingTokens, reachOf, type FindLastUse, type LivingTokens, type Reach } from './reach.js';
 import {
   viewBegun,
   viewGrants,
@@ -158,6 +158,17 @@ export class Identity {
   async reachOf(origin: Origin | readonly Origin[], nowUs: number = Date.now() * 1000): Promise<Reach> {
     const graph = this.#graph();
     return reachOf(graph, rootsOf(graph, origin), nowUs, (kind, ids) => this.source.lastUse(kind, ids));
+  }
+
+  /**
+   * Tokens that lived at `atUs` and go back to origins, those used last first.
+   * @param limit how many are named; all are counted.
+   * @param issuer only those of it.
+   * @throws KeelsonError `not_ready`
+   */
+  tokensOf(origins: readonly Origin[], atUs: number, limit: number, issuer?: string): LivingTokens {
+    const graph = this.#graph();
+    return livingTokens(graph, rootsOf(graph, origins), atUs, limit, issuer);
   }
 
   /**

@@ -1,8 +1,9 @@
 /** What an origin reaches, for people: the blast radius of a dry run. */
 import { KeelsonError } from '../core/error.js';
-import { closureOf } from './closure.js';
+import { closureOf, type Closure } from './closure.js';
 import { DAY_US, type Graph } from './graph.js';
 import { ROLE, type NodeKind } from './kinds.js';
+import { viewName, type Named } from './views.js';
 
 /** Counts and names. */
 export interface Reach {
@@ -52,9 +53,7 @@ export async function reachOf(
     // Of whom a place leads to, their other places do not count.
     if (places.length === 0) reached.addPlacesOf(node);
   }
-  const isToken = (node: number): boolean => nodes.kind(node) === 'token';
-  const below = [...closure.rooted, ...closure.named, ...closure.unnamed];
-  const tokens = new Set([...closure.nodes.filter(isToken), ...below]);
+  const tokens = tokensIn(graph, closure);
   for (const token of tokens) reached.addPointsOf(token);
   const count = (kind: NodeKind): number => closure.nodes.filter((node) => nodes.kind(node) === kind).length;
   // Who uses a tool uses others, too: when it was used itself is asked.
@@ -69,6 +68,32 @@ export async function reachOf(
     tokenCount: tokens.size,
     ...(await lastUseOf(graph, [...used], findLastUse)),
   };
+}
+
+/** Tokens as an order ends them. */
+export interface LivingTokens {
+  readonly count: number;
+  readonly tokens: readonly Named[];
+}
+
+/** Those that lived at `atUs`, used last first, `limit` of them at most. */
+export function livingTokens(
+  graph: Graph,
+  roots: readonly number[],
+  atUs: number,
+  limit: number,
+  issuer?: string,
+): LivingTokens {
+  const { nodes } = graph;
+  const tokens = [...tokensIn(graph, closureOf(graph, roots, atUs))].filter(
+    (token) => issuer === undefined || nodes.issuer(token) === issuer,
+  );
+  tokens.sort((a, b) => graph.usedDay(b) - graph.usedDay(a) || a - b);
+  return { count: tokens.length, tokens: tokens.slice(0, limit).map((token) => viewName(graph, token)) };
+}
+
+function tokensIn({ nodes }: Graph, { nodes: found, rooted, named, unnamed }: Closure): Set<number> {
+  return new Set([...found.filter((node) => nodes.kind(node) === 'token'), ...rooted, ...named, ...unnamed]);
 }
 
 /** Where something is done: nothing ends with them but what is done there. */

@@ -6,13 +6,14 @@ import { hashLeaf } from '../core/merkle.js';
 import { parseNote } from '../core/note.js';
 import { checkInclusion, proveConsistency, proveInclusion, type TreeHead } from '../core/proof.js';
 import { formatReceipt } from '../core/receipt.js';
+import type { TileReader } from '../core/subtree.js';
 import { TILE_HEIGHT, TILE_WIDTH, type BundleId, type TileId } from '../core/tile.js';
 import type { Database } from '../platform/database.js';
 import { KeyIndex } from './key-index.js';
 import { parseLogPath, type Log } from './log.js';
 import { entriesOf, readPages } from './page-reader.js';
 import type { LedgerStore, Publication } from './store.js';
-import { StoredTiles } from './tile-reader.js';
+import { KeptTiles, StoredTiles } from './tile-reader.js';
 import type { LedgerWatch } from './watch.js';
 
 /** How long somebody who waits trusts the watch before looking into the database, where other processes write too. */
@@ -37,6 +38,20 @@ export interface Inclusion {
   readonly size: bigint;
   readonly proof: readonly Uint8Array[];
   readonly note: string;
+}
+
+export interface ProvedEntry {
+  readonly index: bigint;
+  readonly entry: Uint8Array;
+  /** From leaf to root. */
+  readonly proof: readonly Uint8Array[];
+}
+
+/** Entries of a log and the one signed checkpoint that their proofs lead to. */
+export interface Inclusions {
+  readonly size: bigint;
+  readonly note: string;
+  readonly entries: readonly ProvedEntry[];
 }
 
 /**
@@ -137,16 +152,45 @@ export class LedgerReader {
    * @throws KeelsonError `out_of_range`, `not_ready`, `tampered`.
    */
   async inclusion(log: Log, index: bigint, entry: Uint8Array): Promise<Inclusion> {
+    const published = await this.publicationOf(log, index + 1n);
+    const proof = await this.#prove(log, index, entry, published, this.#tiles(log));
+    return { size: published.size, note: published.note, proof };
+  }
+
+  async #prove(
+    log: Log,
+    index: bigint,
+    entry: Uint8Array,
+    { size, note }: Publication,
+    tiles: TileReader,
+  ): Promise<Uint8Array[]> {
     const { hasher } = this.#options;
-    const { size, note } = await this.publicationOf(log, index + 1n);
-    const proof = await proveInclusion(hasher, index, size, this.#tiles(log));
+    const proof = await proveInclusion(hasher, index, size, tiles);
     try {
       checkInclusion(hasher, index, hashLeaf(hasher, entry), proof, parseCheckpoint(parseNote(note).text));
     } catch (cause) {
       const message = `${log.path}: entry ${index} is not what was signed`;
       throw new KeelsonError('tampered', message, { log: log.path, index, cause });
     }
-    return { size, note, proof };
+    return proof;
+  }
+
+  /**
+   * Entries with their proofs, all of them in one signed checkpoint of `size` entries or more: checked before they are handed out.
+   * @param indexes in any order; each is answered once, in ascending order.
+   * @throws KeelsonError `out_of_range`, `not_ready`, `tampered`.
+   */
+  async inclusions(log: Log, indexes: Iterable<bigint>, size: bigint): Promise<Inclusions> {
+    const sorted = [...new Set(indexes)].sort((a, b) => (a < b ? -1 : 1));
+    const least = (sorted.at(-1) ?? -1n) + 1n;
+    const published = await this.publicationOf(log, least > size ? least : size);
+    const tiles = new KeptTiles(this.#tiles(log));
+    const entries: ProvedEntry[] = [];
+    for (const index of sorted) {
+      const entry = await this.entry(log, index);
+      entries.push({ index, entry, proof: await this.#prove(log, index, entry, published, tiles) });
+    }
+    return { note: published.note, size: published.size, entries };
   }
 
   /** That the log of `to` entries continues the one of `from`. @throws KeelsonError `out_of_range`. */

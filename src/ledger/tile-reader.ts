@@ -2,7 +2,7 @@ import { KeelsonError } from '../core/error.js';
 import type { Hasher } from '../core/hasher.js';
 import { HASH_BYTES, hashLeaf } from '../core/merkle.js';
 import type { TileReader } from '../core/subtree.js';
-import { TILE_WIDTH, type TileId } from '../core/tile.js';
+import { formatTilePath, TILE_WIDTH, type TileId } from '../core/tile.js';
 import type { Log } from './log.js';
 import { entriesOf, readPages, type Queryable } from './page-reader.js';
 
@@ -59,6 +59,20 @@ export class StoredTiles implements TileReader {
     });
     if (rows.length !== tile.width) throw missing(this.log, tile);
     return join(rows.map(({ root }) => root));
+  }
+}
+
+/** Tiles that were read once, for several proofs of one tree. */
+export class KeptTiles implements TileReader {
+  readonly #kept = new Map<string, Uint8Array>();
+
+  constructor(private readonly from: TileReader) {}
+
+  async readTiles(tiles: readonly TileId[]): Promise<Uint8Array[]> {
+    const missing = tiles.filter((tile) => !this.#kept.has(formatTilePath(tile)));
+    const read = missing.length === 0 ? [] : await this.from.readTiles(missing);
+    missing.forEach((tile, i) => this.#kept.set(formatTilePath(tile), read[i]!));
+    return tiles.map((tile) => this.#kept.get(formatTilePath(tile))!);
   }
 }
 

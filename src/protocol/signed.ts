@@ -9,7 +9,8 @@ import { WireWriter } from './wire.js';
 
 export const SIGNATURE_BYTES = 64;
 
-export type SignedAs = 'head' | 'grant' | 'feed-keys' | 'lease-request' | 'ack' | 'request' | 'join' | 'fail-open';
+export type SignedAs =
+  'head' | 'grant' | 'feed-keys' | 'lease-request' | 'ack' | 'request' | 'join' | 'fail-open' | 'certificate';
 
 /** Whose messages they are, and who tells whether they are signed. */
 export interface Realm {

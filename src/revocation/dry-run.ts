@@ -54,7 +54,7 @@ export async function dryRun(
 }
 
 /** What the order would be about, with what of theirs does not go on under a successor; undefined where that is not known. */
-function originsOf(
+export function originsOf(
   cause: Cause,
   { human, owned }: World,
   hasLeft: (subject: string) => boolean,

@@ -5,6 +5,12 @@ import type { Http } from '../http/http.js';
 import { createCursors } from '../http/cursor.js';
 import type { Readiness } from '../http/readiness.js';
 import { ProjectionRunner } from '../ledger/projection-runner.js';
+import { nodeHasher } from '../platform/hasher.js';
+import { nodeVerifier } from '../platform/signer.js';
+import { registerCertificates } from '../revocation/cases/certificate-routes.js';
+import { Certifier } from '../revocation/cases/certifier.js';
+import { EvidenceReader } from '../revocation/cases/evidence.js';
+import { Causes } from '../revocation/causes.js';
 import { Cases } from '../revocation/cases/cases.js';
 import { CaseFollower } from '../revocation/cases/case-follower.js';
 import { CaseNews } from '../revocation/cases/news.js';
@@ -13,7 +19,9 @@ import { casesProjection } from '../revocation/cases/projection.js';
 import { registerCases } from '../revocation/cases/routes.js';
 import type { Webhooks } from '../webhooks/webhooks.js';
 import type { Foundation } from './foundation.js';
+import { openUses } from './identity.js';
 import type { LedgerParts } from './ledger.js';
+import type { RunningRevocation } from './revocation.js';
 
 export interface RunningCases {
   register(http: Http): void;
@@ -28,6 +36,7 @@ export interface CaseParts {
   readonly webhooks: Pick<Webhooks, 'publish'>;
   readonly readiness: Readiness;
   readonly metrics: Registry;
+  readonly tokensOf: RunningRevocation['tokensOf'];
 }
 
 /** Starts what follows orders to their end. */
@@ -39,8 +48,9 @@ export function openCases({
   webhooks,
   readiness,
   metrics,
+  tokensOf,
 }: CaseParts): RunningCases {
-  const { database, logger, clock, keyring, config } = foundation;
+  const { database, logger, clock, keyring, installation, config } = foundation;
   const { reader, watch } = ledger;
   const runner = new ProjectionRunner({ database, reader, watch, logger, projection: casesProjection() });
   readiness.add('cases', () => {
@@ -48,6 +58,17 @@ export function openCases({
     if (runner.failure !== undefined) throw new KeelsonError('not_ready', 'cases are not followed');
   });
   const cases = new Cases(database);
+  const { signer } = keyring;
+  const key = { ledger: installation.ledgerName, publicKey: signer.publicKey };
+  const certifier = new Certifier({
+    cases,
+    causes: new Causes(database),
+    evidence: new EvidenceReader({ database, reader, findUses: openUses(foundation), tokensOf }),
+    reader,
+    clock,
+    signer,
+    trusted: { hasher: nodeHasher, verifier: nodeVerifier, key },
+  });
   const follower = new CaseFollower({
     cases,
     points,
@@ -67,8 +88,10 @@ export function openCases({
   runner.start();
   follower.start();
   return {
-    register: (http) =>
-      registerCases(http, { cases, points, cursors: createCursors(keyring.macKey('cursor').export()) }),
+    register: (http) => {
+      registerCases(http, { cases, points, cursors: createCursors(keyring.macKey('cursor').export()) });
+      registerCertificates(http, certifier);
+    },
     close: async () => {
       await follower.close();
       await runner.close();

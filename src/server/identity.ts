@@ -13,7 +13,10 @@ import { typedKeysOfToken } from '../protocol/token-keys.js';
 import { checkFacts } from '../revocation/check.js';
 import { EVERYTHING, type Filter } from '../search/filter.js';
 import type { NameKind, ThingKind } from '../search/keys.js';
-import { search } from '../search/search.js';
+import { readPositions } from '../search/catalogue.js';
+import { search, type Continuation, type Page } from '../search/search.js';
+import type { Place } from '../search/statement.js';
+import type { FindUses } from '../revocation/cases/evidence.js';
 import type { Foundation } from './foundation.js';
 import type { LedgerParts } from './ledger.js';
 import { revocationMaterial } from './revocation.js';
@@ -79,6 +82,31 @@ export function lastUseIn(foundation: Foundation): GraphSource['lastUse'] {
     return last;
   };
 }
+
+/** A place before which nothing stands, newest first. */
+const NEWEST: Place = { appendedAtUs: (1n << 63n) - 1n, log: 32_767, index: (1n << 63n) - 1n };
+const ALLOWED = { kind: 'decision', texts: ['allow'] } as const;
+
+/** Decisions that let a token do something, out of search: of all tokens as of the same positions. */
+export function openUses(foundation: Foundation): FindUses {
+  return async () => {
+    const positions = await readPositions(foundation.database);
+    const within = new Map(positions.map(({ id, size }) => [id, { from: 0n, to: size }]));
+    return {
+      asOf: positions.map(({ path, size }) => ({ log: path, size })),
+      async *usesOf(token) {
+        const filter: Filter = { ...EVERYTHING, names: [DECIDED, ALLOWED], things: [{ kind: 'token', text: token }] };
+        let next: Continuation | undefined = { within, after: NEWEST };
+        while (next !== undefined) {
+          const page: Page = await search(searchOptions(foundation), filter, 'desc', USES_AT_ONCE, next);
+          for (const { path, index } of page.hits) yield { log: path, index };
+          next = page.next;
+        }
+      },
+    };
+  };
+}
+const USES_AT_ONCE = 20;
 
 const NAMES: ReadonlySet<string> = new Set<NameKind>(['agent', 'principal', 'tool', 'environment']);
 const THINGS: ReadonlySet<string> = new Set<ThingKind>(['token', 'session']);

@@ -4,10 +4,12 @@ import { ownedIssuers } from '../access/producer.js';
 import { KeelsonError } from '../core/error.js';
 import { formatTimestamp, type JsonObject } from '../events/index.js';
 import type { Readiness } from '../http/readiness.js';
+import type { LivingTokens } from '../identity/reach.js';
 import type { Intake } from '../intake/intake.js';
 import { ProjectionRunner, readSizes } from '../ledger/projection-runner.js';
 import { nodeHasher } from '../platform/hasher.js';
 import { Causes } from '../revocation/causes.js';
+import { tokensConcerned, type TokensPort } from '../revocation/concerned.js';
 import { Desk } from '../revocation/desk.js';
 import { dryRun } from '../revocation/dry-run.js';
 import { Follower } from '../revocation/follower.js';
@@ -29,7 +31,7 @@ export interface RevocationParts {
   readonly ledger: LedgerParts;
   readonly intake: Intake;
   readonly access: Access;
-  readonly identity: IdentityPort;
+  readonly identity: IdentityPort & TokensPort;
   readonly readiness: Readiness;
   readonly metrics: Registry;
   readonly webhooks: Pick<Webhooks, 'publish'>;
@@ -45,6 +47,8 @@ export const makeRevocationProjection = (foundation: Foundation): ReturnType<typ
 
 export interface RunningRevocation {
   readonly requests: RequestRoutesOptions;
+  /** Which tokens an order is about, `limit` of them at most; undefined where nobody can tell. */
+  readonly tokensOf: (order: string, limit: number) => Promise<LivingTokens | undefined>;
   readonly close: () => Promise<void>;
 }
 
@@ -108,6 +112,7 @@ export function openRevocation(parts: RevocationParts): RunningRevocation {
       lookup,
       dryRun: (producer, asked) => dryRun(follower, survey, identity, producer, asked),
     },
+    tokensOf: (order, limit) => tokensConcerned(follower, survey, identity, order, limit),
     close: async () => {
       await Promise.all([processor.close(), overdue.close()]);
       await runner.close();

@@ -10,12 +10,14 @@ import {
   SchemaRegistry,
 } from '../../src/events/index.js';
 import type { AvroField, AvroSchema } from '../../src/events/fingerprint.js';
+import { renderBodies } from './render-bodies.js';
 import { newestOf, readSchemaFiles, renderTypes, SCHEMAS } from './render-types.js';
 
 const files = readSchemaFiles();
 const schemas = builtInSchemas();
 const FROZEN = new URL('../vectors/record/schemas.json', import.meta.url);
 const TYPES = new URL('../../src/events/types.ts', import.meta.url);
+const BODIES = new URL('../../src/verify/record-bodies.ts', import.meta.url);
 const update = process.env.KEELSON_UPDATE_GENERATED === '1';
 
 /** Every field at any depth. */
@@ -72,6 +74,12 @@ test('schemas are added, never edited: texts and fingerprints are those of the v
   );
   if (update && !existsSync(FROZEN)) writeFileSync(FROZEN, JSON.stringify(now, null, 2) + '\n');
   expect(now).toEqual(JSON.parse(readFileSync(FROZEN, 'utf8')));
+});
+
+test('the bodies that a verifier reads are those of the schemas', async () => {
+  const bodies = await renderBodies();
+  if (update) writeFileSync(BODIES, bodies);
+  expect(readFileSync(BODIES, 'utf8')).toBe(bodies);
 });
 
 test('the TypeScript types are those of the schemas', async () => {

@@ -1,5 +1,6 @@
 import type { Command } from 'commander';
 import type { Context } from '../command.js';
+import { createCertificate } from './certificate.js';
 import { createExportTiles } from './export-tiles.js';
 import { createFsck } from './fsck.js';
 import { createGet } from './get.js';
@@ -37,6 +38,7 @@ export const COMMANDS: readonly ((context: Context) => Command)[] = [
   createRevoke,
   createRevocations,
   createPoint,
+  createCertificate,
   createFsck,
   createRebuild,
 ];

@@ -1,11 +1,16 @@
+import { stat } from 'node:fs/promises';
 import type { Command } from 'commander';
+import { decodeUtf8 } from '../../core/bytes.js';
+import { looksLikeCertificate } from '../../protocol/certificate.js';
 import type { Finding, LedgerReport } from '../../verify/finding.js';
 import { openFolderSource } from '../../verify/folder-source.js';
 import { openHttpSource } from '../../verify/http-source.js';
 import type { LedgerKey } from '../../verify/ledger-key.js';
 import type { TileSource } from '../../verify/source.js';
+import { verifyCertificate } from '../../verify/verify-certificate.js';
 import { verifyLedger } from '../../verify/verify-ledger.js';
 import { verifyReceipt } from '../../verify/verify-receipt.js';
+import { printCertificate } from '../certificate.js';
 import {
   createCommand,
   formatJson,
@@ -19,7 +24,7 @@ import { CommandError, EXIT } from '../exit.js';
 import { keepCheckpoints, readKeptCheckpoints, rememberCheckpoints } from '../kept-checkpoints.js';
 import { startProgress } from '../progress.js';
 import { neutralise } from '../text.js';
-import { checking, readInput, readKey } from '../verification.js';
+import { checking, readBytes, readInput, readKey } from '../verification.js';
 
 interface VerifyOptions extends TargetOptions {
   key: string;
@@ -32,7 +37,10 @@ interface VerifyOptions extends TargetOptions {
 /** `keelson verify`: what an outsider runs, with nothing but a public key and tiles. */
 export function createVerify(context: Context): Command {
   const command = withTarget(createCommand('verify', 'check every entry of every log against the signed checkpoints'))
-    .argument('[source]', 'folder of exported tiles, or URL of a server (default: --url)')
+    .argument(
+      '[source]',
+      'folder of exported tiles, URL of a server (default: --url), or a file: a certificate or receipt',
+    )
     .requiredOption('--key <key>', "the ledger's verifier key, or a file with it; get it on another way than the tiles")
     .option('--since <file>', 'checkpoints kept from before: the logs must continue them')
     .option('--only-new', 'with --since: read only the entries behind them')
@@ -42,13 +50,15 @@ export function createVerify(context: Context): Command {
   return withExamples(command, [
     'keelson verify ./tiles --key ledger.key',
     'keelson verify https://keelson.company.com --key ledger.key --since kept.txt --keep kept.txt',
+    'keelson verify certificate.json --key ledger.key',
     'keelson verify --key ledger.key --receipt decision.receipt',
   ]);
 }
 
 async function verify(context: Context, from: string | undefined, options: VerifyOptions): Promise<void> {
   const key = await readKey(options.key);
-  if (options.receipt !== undefined) return verifyOne(context, key, options.receipt, options);
+  if (options.receipt !== undefined) return verifyOne(context, key, await readInput(options.receipt), options);
+  if (from !== undefined && (await isFile(from))) return verifyFile(context, key, from, options);
   if (options.onlyNew && options.since === undefined) throw new CommandError(EXIT.usage, '--only-new needs --since');
   const since = options.since === undefined ? [] : await readKeptCheckpoints(options.since);
   const { source, notes } = rememberCheckpoints(await openSource(context, from, options));
@@ -72,8 +82,24 @@ async function verify(context: Context, from: string | undefined, options: Verif
   if (options.keep !== undefined) await keepCheckpoints(options.keep, notes.values());
 }
 
-async function verifyOne(context: Context, key: LedgerKey, path: string, { json }: VerifyOptions): Promise<void> {
-  const text = await readInput(path);
+/** One file, whatever it is. */
+async function verifyFile(context: Context, key: LedgerKey, path: string, options: VerifyOptions): Promise<void> {
+  const bytes = await readBytes(path);
+  if (looksLikeCertificate(bytes)) {
+    return printCertificate(context, verifyCertificate({ ...checking, key }, bytes), options);
+  }
+  const text = decodeUtf8(bytes);
+  if (text?.startsWith('c2sp.org/tlog-proof@')) return verifyOne(context, key, text, options);
+  throw new CommandError(EXIT.usage, `${path} is neither a certificate nor a receipt`);
+}
+
+const isFile = (path: string): Promise<boolean> =>
+  stat(path).then(
+    (found) => found.isFile(),
+    () => false,
+  );
+
+async function verifyOne(context: Context, key: LedgerKey, text: string, { json }: VerifyOptions): Promise<void> {
   const { log, index, checkpoint } = verifyReceipt({ ...checking, key }, text);
   const root = Buffer.from(checkpoint.root).toString('base64');
   if (json) await context.output.line(formatJson({ ok: true, log, index, size: checkpoint.size, root }));
