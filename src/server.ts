@@ -153,7 +153,9 @@ async function open(
   await provisioning.register(http);
   await openHr(http, foundation, intake.intake, access, metrics);
   registerWebhooks(http, { webhooks, clock });
-  const feed = await openFeed(foundation, intake.intake, readiness, metrics);
+  const feed = await openFeed(foundation, intake.intake, readiness, metrics, {
+    bundles: () => believed.configuration.current.bundles,
+  });
   closing.add(feed.close);
   await feed.register(http);
   const { points } = feed;

@@ -2,6 +2,13 @@ import { Type, type Static } from 'typebox';
 
 /** What the feed reads from the environment. */
 export const feedSettings = Type.Object({
+  KEELSON_FEED_JOIN_FILE: Type.Optional(
+    Type.String({
+      minLength: 1,
+      description:
+        'Which workloads join which point by a JWT-SVID or the token of a Kubernetes service account ([feed.md](feed.md)). Read again when it changes. Absent: enrolment tokens alone',
+    }),
+  ),
   KEELSON_FEED_KEPT_CHANGES: Type.Integer({
     default: 65_536,
     minimum: 1_024,

@@ -11,6 +11,10 @@ import { Points } from '../feed/points.js';
 import { registerPoints } from '../feed/point-routes.js';
 import { registerFeed } from '../feed/routes.js';
 import { registerSocket } from '../feed/socket.js';
+import { NO_WORKLOADS, readWorkloads } from '../feed/workload/configuration.js';
+import { Workloads } from '../feed/workload/workloads.js';
+import type { Bundle } from '../identity/registration/bundle.js';
+import { WatchedConfiguration } from '../identity/registration/configuration-file.js';
 import { FeedStore } from '../feed/store.js';
 import { createCursors } from '../http/cursor.js';
 import type { Http } from '../http/http.js';
@@ -39,6 +43,7 @@ export async function openFeed(
   intake: Intake,
   readiness: Readiness,
   metrics: Registry,
+  believed: { readonly bundles: () => ReadonlyMap<string, Bundle> },
 ): Promise<RunningFeed> {
   const { config, logger, clock, database, storage, installation, keyring } = foundation;
   const { ledgerName: ledger } = installation;
@@ -47,7 +52,13 @@ export async function openFeed(
   const instances = new Instances({ database, clock, intake, ledger, generation });
   const points = new Points({ database, clock, intake, instances });
   const enrolments = new Enrolments({ database, clock });
-  const admissions = new Admissions({ enrolments });
+  const joinFile = new WatchedConfiguration(
+    { name: 'feed_join', setting: 'KEELSON_FEED_JOIN_FILE', nothing: NO_WORKLOADS, read: readWorkloads },
+    { path: config.KEELSON_FEED_JOIN_FILE, logger, metrics },
+  );
+  joinFile.start();
+  const workloads = new Workloads({ configuration: joinFile, bundles: believed.bundles, ledgerName: ledger, clock });
+  const admissions = new Admissions({ enrolments, workloads });
   const feed = new Feed({
     // Of its own: who asks for other things must not keep anybody from a lease.
     store: new FeedStore(storage.openPool(FEED_POOL_SIZE), nodeHasher),
@@ -85,6 +96,7 @@ export async function openFeed(
       reconnect: (instances) => points.reconnect(instances),
     },
     close: async () => {
+      await joinFile.close();
       await acks.close();
       await feed.close();
     },

@@ -1,5 +1,6 @@
 /** Points from the command line, and what lets their processes in, on a real server. */
-import { readFile, stat } from 'node:fs/promises';
+import { mkdtemp, readFile, rm, stat, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
 import { join as joinPath } from 'node:path';
 import { PassThrough } from 'node:stream';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
@@ -13,15 +14,44 @@ import { signRequest } from '../../src/protocol/request.js';
 import { Api, type Json } from '../support/api.js';
 import { startServer, type ServerProcess } from '../support/server.js';
 import { seed } from '../guard/support.js';
+import { accountClaims, Issuer, makeKey, sign, soon, type SigningKey } from './platform.js';
 
 let server: ServerProcess;
 let admin: Api;
 
+let issuer: Issuer;
+let clusterKey: SigningKey;
+let svidKey: SigningKey;
+let folder: string;
+
 beforeAll(async () => {
-  server = await startServer();
+  folder = await mkdtemp(joinPath(tmpdir(), 'keelson-points-'));
+  [issuer, clusterKey, svidKey] = await Promise.all([Issuer.start(), makeKey('cluster'), makeKey('svid')]);
+  issuer.keys = [clusterKey];
+  const write = async (name: string, content: object): Promise<string> => {
+    await writeFile(joinPath(folder, name), JSON.stringify(content));
+    return joinPath(folder, name);
+  };
+  await write('bundle.json', { keys: [{ ...svidKey.jwk, use: 'jwt-svid' }] });
+  server = await startServer({
+    env: {
+      KEELSON_REGISTRATION_FILE: await write('registration.json', {
+        trust_domains: { 'example.org': { bundle: 'bundle.json' } },
+      }),
+      KEELSON_FEED_JOIN_FILE: await write('join.json', {
+        audiences: ['keelson'],
+        clusters: { prod: { issuer: issuer.url } },
+        points: { mesh: { service_accounts: ['prod/edge/gateway'], spiffe_ids: ['spiffe://example.org/gateway'] } },
+      }),
+    },
+  });
   admin = await Api.admin(server);
 });
-afterAll(() => server?.stop());
+afterAll(async () => {
+  await server?.stop();
+  issuer?.close();
+  await rm(folder, { recursive: true, force: true });
+});
 
 async function keelson(...args: string[]): Promise<{ code: number; stdout: string; stderr: string }> {
   const [stdout, stderr] = [new PassThrough(), new PassThrough()];
@@ -148,6 +178,34 @@ describe('joining', () => {
     for (const token of ['kle_wrong', `${ours.token.slice(0, -1)}_`, `kls_${ours.token.slice(4)}`, '']) {
       expect(await send(token, mine, signJoin(mine, token)), token).toBe('forbidden');
     }
+  });
+});
+
+describe('a workload', () => {
+  it('joins by what its platform gives it, with a key of its own; the entry says who it is', async () => {
+    const account = await sign(clusterKey, accountClaims(issuer.url, 'edge', 'gateway', 'keelson'));
+    await expect(joinAs('pod 1', account)).rejects.toMatchObject({ code: 'forbidden' });
+    await keelson('point', 'enrol', 'mesh');
+    const pod = await joinAs('pod 1', account);
+    expect(pod.point).toBe('mesh');
+    const id = 'spiffe://example.org/gateway';
+    const workload = await joinAs('workload 1', await sign(svidKey, { sub: id, aud: ['keelson'], exp: soon() }));
+    expect((await entriesOf(pod.instance))[0]).toMatchObject({ point: 'mesh', joined_by: 'prod/edge/gateway' });
+    expect((await entriesOf(workload.instance))[0]).toMatchObject({ point: 'mesh', joined_by: id });
+
+    // Another token of the same workload, the same key: the same instance.
+    const next = await sign(clusterKey, { ...accountClaims(issuer.url, 'edge', 'gateway', 'keelson'), jti: '2' });
+    expect((await joinAs('pod 1', next)).instance).toBe(pod.instance);
+    // Who has seen somebody join has no key to join with, and can't put theirs in its place.
+    const [pods, thief] = [nodeSigner(seed('pod 1')), nodeSigner(seed('thief of pods'))];
+    const body = {
+      token: next,
+      publicKey: formatBase64(thief.publicKey),
+      signature: formatBase64(signJoin(pods, next)),
+    };
+    expect((await admin.post<Json>('/v1/feed/join', body)).body.code).toBe('bad_signature');
+    const late = await sign(clusterKey, { ...accountClaims(issuer.url, 'edge', 'gateway', 'keelson'), exp: soon(-60) });
+    await expect(joinAs('pod 2', late)).rejects.toThrow(/expired/);
   });
 });
 
