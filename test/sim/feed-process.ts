@@ -1,10 +1,11 @@
 /** A feed process: the shell around `FeedCore`, as thin as it can be. It reads, folds, and tells what it is told to tell. */
 import { FeedCore, step, type FeedEffect, type FeedInput } from '../../src/feed/core.js';
 import { applyChanges } from '../../src/feed/store.js';
-import { equalBytes } from '../../src/core/bytes.js';
+import { equalBytes, formatHex } from '../../src/core/bytes.js';
 import { KeelsonError } from '../../src/core/error.js';
 import type { Signer } from '../../src/core/signer.js';
 import { nodeHasher as hasher } from '../../src/platform/hasher.js';
+import { checkAck, parseAck } from '../../src/protocol/ack.js';
 import { checkLeaseRequest, parseLeaseRequest } from '../../src/protocol/grant.js';
 import { FactTable } from '../../src/protocol/fact-table.js';
 import { encodeSnapshot, encodeSnapshotHead } from '../../src/protocol/snapshot.js';
@@ -19,9 +20,12 @@ import type { Connection } from './store.js';
 const KEPT_FACTS = 12;
 const FOLD_US = 250_000;
 const RETRY_US = 400_000;
+const COLLECT_US = 1_000_000;
 
 /** An instance that is connected, as a feed process sees it. */
 export interface Subscriber {
+  /** Its name, 32 hex digits. */
+  readonly instance: string;
   readonly publicKey: Uint8Array;
   send(bytes: Uint8Array): void;
 }
@@ -41,6 +45,7 @@ export class FeedProcess {
     private readonly dice: Dice,
     private readonly signer: Signer,
     readonly database: Connection,
+    private readonly commitAck: (bytes: Uint8Array) => void,
   ) {
     this.machine = new Machine(schedule);
     this.core = this.#makeCore();
@@ -72,17 +77,31 @@ export class FeedProcess {
     return Buffer.concat([encodeSnapshotHead(this.core.signedHead()), encodeSnapshot(this.core.options.table)]);
   }
 
-  /** A lease request; anything else counts for nothing. */
+  /** A lease request or an ack; anything else counts for nothing. */
   hear(id: number, bytes: Uint8Array): void {
     const subscriber = this.#subscribers.get(id);
     if (subscriber === undefined) return;
     try {
+      if (String.fromCharCode(...bytes.subarray(0, 4)) === 'KAC1') return this.#hearAck(subscriber, bytes);
       const request = parseLeaseRequest(bytes);
       checkLeaseRequest({ ledger: LEDGER, verifier: modelVerifier }, subscriber.publicKey, bytes);
       this.#step({ kind: 'lease_request', to: id, request });
     } catch (error) {
       if (!(error instanceof KeelsonError)) throw error;
     }
+  }
+
+  /** Acks are written a little later; those of a process that ends before are lost. */
+  #hearAck({ instance, publicKey }: Subscriber, bytes: Uint8Array): void {
+    const ack = parseAck(bytes);
+    if (formatHex(ack.instance) !== instance || ack.seq > this.core.seq) return;
+    checkAck({ ledger: LEDGER, verifier: modelVerifier }, publicKey, bytes);
+    const life = this.#life;
+    this.schedule.after(this.dice.between(1_000, COLLECT_US), () =>
+      this.machine.whenAwake(() => {
+        if (life === this.#life) this.commitAck(bytes);
+      }),
+    );
   }
 
   #makeCore(): FeedCore {
@@ -134,6 +153,7 @@ export class FeedProcess {
 
   #read(): void {
     const beganUs = this.machine.monotonicUs();
+    const asked = [...this.core.asked.keys()];
     const life = this.#life;
     const answer = (afterUs: number, input: FeedInput): void =>
       this.schedule.after(afterUs, () =>
@@ -143,7 +163,7 @@ export class FeedProcess {
       );
     this.schedule.after(this.dice.between(100, 5_000), () => {
       try {
-        const size = this.database.readSize();
+        const size = this.database.readSize(asked);
         if (this.sleepsInReadUs > 0) this.machine.sleep(this.sleepsInReadUs);
         this.sleepsInReadUs = 0;
         answer(this.dice.pick([1_000, 10_000, 3_000_000]), { kind: 'read', beganUs, size });

@@ -5,7 +5,8 @@ import { check, KnownToken, KnownTool, type Decision } from '../../src/guard/che
 import { GuardCore, type Floor } from '../../src/guard/core.js';
 import { step, type Effect, type Input } from '../../src/guard/step.js';
 import { nodeHasher as hasher } from '../../src/platform/hasher.js';
-import { parseAck } from '../../src/protocol/ack.js';
+import { parseAck, signAck } from '../../src/protocol/ack.js';
+import type { KeyType } from '../../src/protocol/keys.js';
 import type { Dice } from '../chaos/dice.js';
 import type { FeedProcess } from './feed-process.js';
 import { digestOf, modelSigner, modelVerifier } from './keys.js';
@@ -16,6 +17,7 @@ import type { Schedule } from './schedule.js';
 import { SKEW_US, type World } from './world.js';
 
 const TICK_US = 1_000_000;
+const KEY_TYPES: readonly KeyType[] = ['token', 'principal', 'agent', 'tool'];
 const FETCH_US = 300_000;
 /** Nothing heard for so long: another feed process may know more. */
 const SILENT_US = 12_000_000;
@@ -32,11 +34,16 @@ export interface Surroundings {
   /** Something is not as it must be. */
   violated(what: string): never;
   leased(): void;
+  /** An instance of this name (32 hex digits) is there from now on. */
+  joined(instance: string): void;
 }
 
 export class Instance {
   readonly machine: Machine;
-  readonly signer: Signer;
+  /** Its name, 16 bytes. */
+  #instance!: Uint8Array;
+  #signer!: Signer;
+  #joined = 0;
   /** To each feed process. */
   readonly links: Link[];
   core: GuardCore;
@@ -63,7 +70,7 @@ export class Instance {
     readonly maxStalenessUs: number | undefined,
   ) {
     this.machine = new Machine(on.schedule);
-    this.signer = modelSigner(`instance ${id}`);
+    this.#join();
     this.links = on.feeds.map(() => new Link());
     this.core = this.#makeCore();
     this.#connect();
@@ -98,6 +105,27 @@ export class Instance {
     this.#connect();
   }
 
+  /** It goes, and another one comes in its place, which has a name and a key of its own. */
+  replace(): void {
+    this.#join();
+    this.restart(false);
+  }
+
+  #join(): void {
+    const name = `instance ${this.id}/${this.#joined++}`;
+    this.#instance = digestOf(name).subarray(0, 16);
+    this.#signer = modelSigner(name);
+    this.on.joined(formatHex(this.#instance));
+  }
+
+  /** Attests a table that there is not. */
+  lie(): void {
+    const { seq } = this.core;
+    const summary = { mappingHash: digestOf('mapping'), keyTypes: KEY_TYPES, aborted: 0, atUs: this.machine.wallUs() };
+    const ack = { instance: this.#instance, generation: 1, seq, stateHash: digestOf('another table'), ...summary };
+    this.#send(signAck(this.#signer, LEDGER, ack));
+  }
+
   /** Writes its disk. */
   save(snapshot?: Uint8Array): void {
     this.#disk.floor = { seq: this.core.seq, keySetVersion: this.core.keySetVersion };
@@ -129,14 +157,14 @@ export class Instance {
       hasher,
       verifier: modelVerifier,
       membership: {
-        instance: digestOf(`instance ${this.id}`).subarray(0, 16),
+        instance: this.#instance,
         ledger: LEDGER,
         generation: 1,
         guardKey: GUARD_KEY,
         rootKey: this.on.rootKey,
-        signer: this.signer,
+        signer: this.#signer,
       },
-      mapping: { hash: digestOf('mapping'), keyTypes: ['token', 'principal', 'agent'] },
+      mapping: { hash: digestOf('mapping'), keyTypes: KEY_TYPES },
       clock: this.machine,
       skewUs: SKEW_US,
       ...(this.maxStalenessUs === undefined ? {} : { maxStalenessUs: this.maxStalenessUs }),
@@ -160,7 +188,8 @@ export class Instance {
     this.#heardUs = schedule.nowUs;
     const [feed, link] = [feeds[this.feed]!, this.links[this.feed]!];
     const subscriber = {
-      publicKey: this.signer.publicKey,
+      instance: formatHex(this.#instance),
+      publicKey: this.#signer.publicKey,
       send: (bytes: Uint8Array) => network.send(link, bytes, (arrived) => this.hear(arrived)),
     };
     const from = this.core.table?.seq ?? 0;

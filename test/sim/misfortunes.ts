@@ -30,6 +30,12 @@ export class Misfortunes {
       ['stale database', (_, feed) => this.#staleDatabase(feed)],
       ['replay', (instance) => this.#replay(instance)],
       ['key set', () => this.on.renewKeySet()],
+      ['replace', (instance) => this.#replace(instance)],
+      ['false ack', (instance) => this.#lie(instance)],
+      ['database clock', () => this.#setDatabaseClock()],
+      ['cases restart', () => this.#restartCases()],
+      ['cases sleep', () => this.#sleepCases()],
+      ['cases cut', () => this.#cutCases()],
       ['nothing', () => undefined],
     ];
   }
@@ -161,5 +167,38 @@ export class Misfortunes {
   #replay(instance: Instance): void {
     const bytes = this.on.network.replay();
     if (bytes !== undefined) instance.hear(bytes);
+  }
+
+  #replace(instance: Instance): void {
+    this.on.faults.happened('instance replaced');
+    instance.replace();
+  }
+
+  #lie(instance: Instance): void {
+    if (instance.machine.isAsleep) return;
+    this.on.faults.happened('false ack');
+    instance.lie();
+  }
+
+  #setDatabaseClock(): void {
+    this.on.faults.happened('database clock set');
+    this.on.store.clockErrorUs = this.on.dice.between(-5 * S, 5 * S);
+  }
+
+  #restartCases(): void {
+    this.on.faults.happened('cases restarted');
+    this.on.dice.pick(this.on.caseProcesses).restart();
+  }
+
+  #sleepCases(): void {
+    this.on.faults.happened('cases asleep');
+    this.on.dice.pick(this.on.caseProcesses).machine.sleep(this.#someTime());
+  }
+
+  #cutCases(): void {
+    const { database } = this.on.dice.pick(this.on.caseProcesses);
+    this.on.faults.happened('cases cut off from the database');
+    database.isCut = true;
+    this.#later(this.#someTime(), () => (database.isCut = false));
   }
 }

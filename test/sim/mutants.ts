@@ -147,6 +147,36 @@ export const MUTANTS: readonly Mutant[] = [
     'issuedAtUs: table.cutoffUs(slot) + core.skewUs',
     'issuedAtUs: table.cutoffUs(slot)',
   ),
+  oneLine(
+    'case fenced too early',
+    'revocation/cases/standing.ts',
+    'return waitedUs < FENCED_AFTER_US ? ',
+    'return waitedUs < FENCED_AFTER_US / 4 ? ',
+  ),
+  oneLine(
+    'case closed by an ack of what came before',
+    'revocation/cases/standing.ts',
+    'if (ack !== undefined && ack.seq >= order.seq && ack.isTrue !== undefined) {',
+    'if (ack !== undefined && ack.seq >= order.seq - 3 && ack.isTrue !== undefined) {',
+  ),
+  oneLine(
+    'case closed by an ack of another table',
+    'revocation/cases/standing.ts',
+    "if (!ack.isTrue) return 'contradicting';",
+    '',
+  ),
+  oneLine(
+    'case that waits for nobody who is silent',
+    'revocation/cases/standing.ts',
+    'if (!one.mayHoldLease) return',
+    'if (waitedUs > 5e6) return',
+  ),
+  oneLine(
+    'case that is never fenced',
+    'revocation/cases/standing.ts',
+    'return waitedUs < FENCED_AFTER_US ? ',
+    'return waitedUs < Infinity ? ',
+  ),
 ];
 
 /** Paths below the root and what stands there instead. @throws Error: a line is not there, or more than once. */

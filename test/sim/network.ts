@@ -7,7 +7,8 @@ export const FAULTS = [
   ...['lost', 'doubled', 'overtaken', 'delayed', 'partitioned', 'flipped', 'replayed'],
   ...['instance restarted', 'feed restarted', 'instance asleep', 'feed asleep', 'clock set', 'clock drifts'],
   ...['term taken over', 'zombie writes', 'write lost', 'write done but reported lost', 'fold stalled'],
-  ...['stale snapshot', 'feed cut off from the database', 'feed on a stale database'],
+  ...['stale snapshot', 'feed cut off from the database', 'feed on a stale database', 'database clock set'],
+  ...['instance replaced', 'false ack', 'cases restarted', 'cases asleep', 'cases cut off from the database'],
 ] as const;
 
 export type Fault = (typeof FAULTS)[number];

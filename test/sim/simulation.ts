@@ -1,9 +1,11 @@
 /**
- * One run of everything by one seed: rounds of misfortune, rounds of calm, and after each round what must never be otherwise. Cases and
- * certificates have their place in `#checkAll`.
+ * One run of everything by one seed: rounds of misfortune, rounds of calm, and after each round what must never be otherwise.
  */
 import { signKeySet } from '../../src/protocol/key-set.js';
+import type { CaseOutcome } from '../../src/revocation/cases/outcome.js';
+import { FENCED_AFTER_US, type OpenCase } from '../../src/revocation/cases/standing.js';
 import { Dice } from '../chaos/dice.js';
+import { CaseProcess } from './cases.js';
 import { FeedProcess } from './feed-process.js';
 import { Instance, type Surroundings } from './instance.js';
 import { modelSigner } from './keys.js';
@@ -14,7 +16,7 @@ import { FaultCounts, Network, type Fault } from './network.js';
 import { Orders } from './orders.js';
 import { Processor } from './processor.js';
 import { Schedule } from './schedule.js';
-import { ModelStore } from './store.js';
+import { ModelStore, type ModelCase } from './store.js';
 import { DEFAULT_STALENESS_US, World } from './world.js';
 
 /** A sentence that was not kept, at which seed, round and time. */
@@ -27,6 +29,8 @@ export interface Report {
   readonly leases: number;
   readonly orders: number;
   readonly acks: number;
+  /** How cases ended. */
+  readonly cases: Record<CaseOutcome['result'], number>;
   readonly allowed: number;
   readonly refused: number;
   readonly violation?: string;
@@ -43,6 +47,9 @@ const CALM_ROUND_US = 3_000_000;
 const SETTLED_US = 2 * DEFAULT_STALENESS_US;
 const PATIENCE_US = 5_000_000;
 const FOLD_US = 200_000;
+const CASE_PROCESSES = 2;
+/** A case ends no later than this after every lease that is older than its order, or after everything is well again. */
+const CASE_PATIENCE_US = 1_000_000;
 
 export class Simulation implements Surroundings {
   readonly schedule = new Schedule();
@@ -50,10 +57,11 @@ export class Simulation implements Surroundings {
   readonly faults = new FaultCounts();
   readonly network: Network;
   readonly world = new World();
-  readonly store = new ModelStore();
+  readonly store = new ModelStore(() => this.schedule.nowUs);
   readonly feeds: FeedProcess[];
   readonly instances: Instance[];
   readonly processor: Processor;
+  readonly caseProcesses: CaseProcess[];
   readonly tokens: Token[] = [];
   readonly #root = modelSigner('root');
   readonly #feedKey = modelSigner('feed');
@@ -66,6 +74,9 @@ export class Simulation implements Surroundings {
   #calmSinceUs = Infinity;
   #leases = 0;
   #count = { allowed: 0, refused: 0 };
+  readonly #cases = { enforced: 0, fenced: 0, incomplete: 0 };
+  /** Up to this change every case is closed, or a later one is. */
+  #closedSeq = 0;
   #now = '';
   /** Since when an instance refuses what it has no reason to refuse, by instance, token and tool. */
   readonly #waiting = new Map<string, number>();
@@ -80,9 +91,19 @@ export class Simulation implements Surroundings {
     });
     this.feeds = Array.from(
       { length: FEEDS },
-      () => new FeedProcess(this.schedule, this.dice, this.#feedKey, this.store.connect()),
+      () =>
+        new FeedProcess(this.schedule, this.dice, this.#feedKey, this.store.connect(), (bytes) =>
+          this.store.commitAck(bytes),
+        ),
     );
     this.instances = INSTANCES.map((maxStalenessUs, id) => new Instance(this, id, maxStalenessUs));
+    this.caseProcesses = Array.from(
+      { length: CASE_PROCESSES },
+      () =>
+        new CaseProcess(this.schedule, this.dice, this.store.connect(), (order, outcome) =>
+          this.#closeCase(order, outcome),
+        ),
+    );
     this.orders = new Orders(this);
     this.#misfortunes = new Misfortunes(this);
     for (let id = 0; id < 6; id++) this.#mint(this.wallUs - 3_600_000_000);
@@ -107,6 +128,10 @@ export class Simulation implements Surroundings {
 
   leased(): void {
     this.#leases++;
+  }
+
+  joined(instance: string): void {
+    this.store.join(instance);
   }
 
   violated(what: string): never {
@@ -134,6 +159,7 @@ export class Simulation implements Surroundings {
       leases: this.#leases,
       orders: this.orders.count,
       acks: this.instances.reduce((sum, { acks }) => sum + acks, 0),
+      cases: this.#cases,
       ...this.#count,
       ...(violation === undefined ? {} : { violation }),
     };
@@ -170,11 +196,38 @@ export class Simulation implements Surroundings {
       feed.database.heal();
       feed.isStalled = false;
     }
+    for (const one of this.caseProcesses) {
+      one.machine.heal();
+      one.database.heal();
+    }
+  }
+
+  /** What closes a case is written; the first one counts. What it says must be so. */
+  #closeCase({ order, seq }: OpenCase, { result, instances }: CaseOutcome): void {
+    const one = this.store.cases.get(order)!;
+    if (one.isClosed) return;
+    one.isClosed = true;
+    this.#cases[result]++;
+    for (const { instance, standing } of instances) {
+      if (standing !== 'acked') continue;
+      const attested = this.store.attestedBy(instance);
+      if (!this.world.hashes.slice(seq).includes(attested!)) {
+        this.violated(`case of seq ${seq}: ${instance} is said to have attested it, and attested ${attested}`);
+      }
+    }
+    this.#requireInTime(one);
+    this.#closedSeq = Math.max(this.#closedSeq, seq);
+  }
+
+  #requireInTime({ order, committedUs }: ModelCase): void {
+    const dueUs = Math.max(committedUs, this.#calmSinceUs) + FENCED_AFTER_US + CASE_PATIENCE_US;
+    if (this.schedule.nowUs > dueUs) this.violated(`the case of ${order} goes on for too long`);
   }
 
   #checkAll(isBad: boolean): void {
     const { nowUs } = this.schedule;
     const isSettled = nowUs - this.#calmSinceUs > SETTLED_US;
+    for (const one of this.store.cases.values()) if (!one.isClosed) this.#requireInTime(one);
     for (const instance of this.instances) {
       if (instance.machine.isAsleep) continue;
       // Somebody who is asked rarely reads the clocks rarely.
@@ -196,6 +249,8 @@ export class Simulation implements Surroundings {
       const maxUs = instance.maxStalenessUs ?? DEFAULT_STALENESS_US;
       if (!world.mayBeAllowed(token, tool, maxUs, nowUs)) this.violated(`allowed too late: ${what}`);
       if (instance.core.table!.seq < instance.greatestSeq) this.violated(`allowed by an old table: ${what}`);
+      if (instance.core.table!.seq < this.#closedSeq)
+        this.violated(`allowed by a table older than a closed case: ${what}`);
       return;
     }
     if (!isSettled || world.isRevoked(token, tool)) {

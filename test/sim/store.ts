@@ -1,17 +1,33 @@
 /**
- * The database as a model: lifecycle as it is committed, and the table that is folded from it. Whoever is connected sees the primary, or
+ * The database as a model: lifecycle as it is committed, the table that is folded from it, cases, acks, and who was leased when. Whoever is connected sees the primary, or
  * what a replica had when it was cut off; only a primary takes what is written, and so only a primary says how far lifecycle is committed.
  */
 import { KeelsonError } from '../../src/core/error.js';
 import { nodeHasher as hasher } from '../../src/platform/hasher.js';
 import { FACT_BYTES } from '../../src/protocol/fact.js';
 import type { FeedStore } from '../../src/feed/store.js';
+import { formatHex } from '../../src/core/bytes.js';
+import { parseAck } from '../../src/protocol/ack.js';
+import type { KeyType } from '../../src/protocol/keys.js';
 import type { Change } from '../../src/protocol/part.js';
 import { RevocationTable } from '../../src/protocol/revocation-table.js';
+import type { CaseInstance, OpenCase } from '../../src/revocation/cases/standing.js';
+import { FENCED_AFTER_US } from '../../src/revocation/cases/standing.js';
+import { EPOCH_US } from './machine.js';
 import { CANARY_KEY, keyOf } from './names.js';
 import type { Entry, Said } from './world.js';
 
 export type Folded = Awaited<ReturnType<FeedStore['folded']>>;
+
+/** A lease is noted where what is noted is older, and the database's clock is right to so much: src/feed/leases.ts. */
+const NOTED_EVERY_US = 20_000_000;
+const CLOCK_US = 10_000_000;
+
+/** A case, and when its last part was committed, by true time. */
+export interface ModelCase extends OpenCase {
+  readonly committedUs: number;
+  isClosed: boolean;
+}
 
 const NOTHING_FOLDED: Folded = { size: 0n, seq: 0, chainHash: new Uint8Array(32) };
 
@@ -22,18 +38,89 @@ export class ModelStore {
   readonly #changes: Uint8Array[] = [];
   /** After each entry. */
   readonly #folds: Folded[] = [];
+  /** When each entry was committed. */
+  readonly #committedUs: number[] = [];
+  /** State hashes by seq, hex. */
+  readonly #hashes = ['0'.repeat(64)];
+  readonly cases = new Map<string, ModelCase>();
+  /** Committed acks, and how many of them are folded. */
+  readonly #acks: Uint8Array[] = [];
+  #ackSize = 0;
+  /** Who joined, behind how many entries of lifecycle. */
+  readonly #joined = new Map<string, bigint>();
+  readonly #lastAcks = new Map<string, { readonly seq: number; readonly hash: string; readonly keyTypes: KeyType[] }>();
+  readonly #leasedUs = new Map<string, number>();
+  /** By how much the database's clock is wrong. */
+  clockErrorUs = 0;
+
+  constructor(private readonly nowUs: () => number) {}
 
   /** Appends an entry; false where it is there. */
   commit(entry: Entry): boolean {
     if (this.#ids.has(entry.id)) return false;
     this.#ids.add(entry.id);
     this.entries.push(entry);
+    this.#committedUs.push(this.nowUs());
     return true;
+  }
+
+  join(instance: string): void {
+    this.#joined.set(instance, BigInt(this.entries.length));
+  }
+
+  /** An ack is committed; its signature was checked. */
+  commitAck(bytes: Uint8Array): void {
+    this.#acks.push(bytes);
   }
 
   /** Folds what is committed; that the table lags behind is nothing unusual. */
   fold(): void {
     this.entries.slice(this.#folds.length).forEach((entry) => this.#apply(this.#folds.length, entry));
+    for (; this.#ackSize < this.#acks.length; this.#ackSize++) {
+      const { instance, seq, stateHash, keyTypes } = parseAck(this.#acks[this.#ackSize]!);
+      const name = formatHex(instance);
+      if (seq <= (this.#lastAcks.get(name)?.seq ?? -1)) continue;
+      this.#lastAcks.set(name, { seq, hash: formatHex(stateHash), keyTypes: [...keyTypes] });
+    }
+  }
+
+  /** The state hash that an instance attested last, hex. */
+  attestedBy(instance: string): string | undefined {
+    return this.#lastAcks.get(instance)?.hash;
+  }
+
+  /** @internal */
+  instances(): Omit<CaseInstance, 'mayHoldLease'>[] {
+    return [...this.#joined].map(([instance, joinedIndex]) => {
+      const ack = this.#lastAcks.get(instance);
+      const known = ack && this.#hashes[ack.seq];
+      return {
+        instance,
+        point: 'gateway',
+        joinedIndex,
+        retired: false,
+        quarantined: false,
+        ack: ack && {
+          ...{ seq: ack.seq, keyTypes: ack.keyTypes, mappingHash: '', log: 'activity/0/g1', index: 0n, appendedUs: 0 },
+          isTrue: known === undefined ? undefined : known === ack.hash,
+        },
+      };
+    });
+  }
+
+  /** @internal Instances get leases by a read that begins now. */
+  noteLeases(instances: readonly string[]): void {
+    const clockUs = this.nowUs() + this.clockErrorUs;
+    for (const one of instances) {
+      const notedUs = this.#leasedUs.get(one);
+      if (notedUs === undefined || notedUs < clockUs - NOTED_EVERY_US) this.#leasedUs.set(one, clockUs);
+    }
+  }
+
+  /** @internal */
+  leaseless(instances: readonly string[]): Set<string> {
+    const untilUs = this.nowUs() + this.clockErrorUs - NOTED_EVERY_US - CLOCK_US - FENCED_AFTER_US;
+    return new Set(instances.filter((one) => (this.#leasedUs.get(one) ?? -Infinity) < untilUs));
   }
 
   connect(): Connection {
@@ -60,8 +147,18 @@ export class ModelStore {
     for (let from = 0; from < facts.length; from += FACT_BYTES) {
       this.#changes.push(facts.slice(from, from + FACT_BYTES));
     }
+    for (let from = 0; from < (applied?.stateHashes.length ?? 0); from += 32) {
+      this.#hashes.push(formatHex(applied!.stateHashes.subarray(from, from + 32)));
+    }
     const { seq, chainHash } = this.#table.head();
     this.#folds.push({ size: BigInt(index + 1), seq, chainHash });
+    if (applied === undefined || !('said' in entry) || entry.said === undefined) return;
+    const keyTypes = [
+      ...new Set(entry.said.flatMap(({ names }) => names.map((name) => name.split('/')[0] as KeyType))),
+    ];
+    const committedUs = this.#committedUs[index]!;
+    const evidence = { index: at, orderedUs: EPOCH_US + committedUs, committedUs, incomplete: [], contradictions: [] };
+    this.cases.set(entry.id, { order: entry.id, seq, keyTypes, ...evidence, isClosed: false });
   }
 }
 
@@ -86,13 +183,35 @@ export class Connection {
     this.isCut = false;
   }
 
-  /** @throws KeelsonError `database_unavailable`: nobody answers, or who answers may not write. */
-  readSize(): bigint {
+  /**
+   * @param instances who get leases by it
+   * @throws KeelsonError `database_unavailable`: nobody answers, or who answers may not write.
+   */
+  readSize(instances: readonly string[]): bigint {
     this.#reach();
     if (this.#replica !== undefined) {
       throw new KeelsonError('database_unavailable', 'cannot execute an insert in a read-only transaction');
     }
+    this.#store.noteLeases(instances);
     return BigInt(this.#store.entries.length);
+  }
+
+  /** @throws KeelsonError `database_unavailable` */
+  openCases(): ModelCase[] {
+    this.#reach();
+    return [...this.#store.cases.values()].filter(({ isClosed }) => !isClosed);
+  }
+
+  /** @throws KeelsonError `database_unavailable` */
+  instances(): Omit<CaseInstance, 'mayHoldLease'>[] {
+    this.#reach();
+    return this.#store.instances();
+  }
+
+  /** @throws KeelsonError `database_unavailable` */
+  leaseless(instances: readonly string[]): Set<string> {
+    this.#reach();
+    return this.#store.leaseless(instances);
   }
 
   /** @throws KeelsonError `database_unavailable`: nobody answers. A replica does. */

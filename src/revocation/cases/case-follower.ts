@@ -1,4 +1,4 @@
-/** Looks twice a second at the cases that go on, in every process: the entry's id follows from order and seq, so that one of them counts. */
+/** Looks four times a second at the cases that go on, in every process: the entry's id follows from order and seq, so that one of them counts. */
 import { setTimeout as sleep } from 'node:timers/promises';
 import { Counter, Gauge, type Registry } from 'prom-client';
 import type { Intake } from '../../intake/intake.js';
@@ -24,7 +24,7 @@ export interface CaseFollowerOptions {
   readonly metrics: Registry;
 }
 
-const LOOK_MS = 500;
+const LOOK_MS = 250;
 const SETTLE_MS = 5_000;
 /** How often it is looked for who has gone for good. */
 const SILENCE_MS = 60_000;

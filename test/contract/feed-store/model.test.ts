@@ -2,12 +2,12 @@ import { ModelStore } from '../../sim/store.js';
 import { describeFeedStore } from './contract.js';
 
 describeFeedStore('the simulation’s model', async () => {
-  const model = new ModelStore();
+  const model = new ModelStore(() => 0);
   const connection = model.connect();
   let committed = 0;
   return {
     store: {
-      readSize: async () => connection.readSize(),
+      readSize: async (_, instances = []) => connection.readSize(instances),
       changesSince: async (seq, limit) => connection.changesSince(seq, limit),
       folded: async () => connection.folded(),
     },
