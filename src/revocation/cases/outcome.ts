@@ -44,10 +44,11 @@ const MAX_NAMED = 50;
  *   know of it is older.
  */
 export function closeCase(order: OpenCase, all: readonly CaseInstance[], waitedUs: number): CaseOutcome | undefined {
+  // Asked again and again of many, and of most cases somebody is still waited for.
+  for (const one of all) if (isWaitedFor(one, standingOf(order, one, waitedUs), waitedUs)) return undefined;
   const instances = standingsOf(order, all, waitedUs).filter(
     ({ standing }) => standing !== 'retired' && standing !== 'later',
   );
-  if (instances.some((one) => isWaitedFor(one, waitedUs))) return undefined;
   const incomplete = gapsOf(order, instances);
   const has = (standing: Standing): boolean => instances.some((one) => one.standing === standing);
   const isEnforced = has('acked') && !has('fenced');
@@ -61,7 +62,7 @@ export const standingsOf = (order: OpenCase, all: readonly CaseInstance[], waite
   });
 
 /** Who contradicts may still attest what is true, as long as it may have an old lease. */
-const isWaitedFor = ({ standing, mayHoldLease }: StandingInstance, waitedUs: number): boolean =>
+const isWaitedFor = ({ mayHoldLease }: CaseInstance, standing: Standing, waitedUs: number): boolean =>
   standing === 'silent' || (standing === 'contradicting' && mayHoldLease && waitedUs < FENCED_AFTER_US);
 
 /** What is not proven, by now. */
