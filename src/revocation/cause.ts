@@ -5,7 +5,7 @@ export type CauseKind = 'leaver' | 'scope_loss' | 'mover' | 'reinstatement' | 'r
 
 /**
  * - `pending`: to be ordered at once. `scheduled`: not before `dueUs`. `held`: waits for a second person, until `dueUs`.
- * - `ordered`: its keys are in the table. `settled`: what it lifts is lifted.
+ * - `ordered`: its keys are in the table. `settled`: what it lifts is lifted, or was called off by it.
  * - `lifted`: another cause took the order back. `cancelled`, `denied`: never ordered. `refused`: could not be done, `code` says why.
  */
 export type CauseState =

@@ -203,10 +203,10 @@ function liftAll(office: Office, cause: Cause, orders: readonly Cause[]): Decide
   return { events: writeDecisions(office, cause, decisions), isDone: true, isBehind: false };
 }
 
-/** Nothing is left to lift: there was nothing, or all of it is lifted and only the end was not told. */
+/** Nothing is left to lift: there was nothing, or all of it is lifted or was called off, and only that this is all was not told. */
 function settle(office: Office, cause: Cause): Decided {
   const lifted = [...office.state.causes.values()].find(
-    ({ endedBy, state }) => state === 'lifted' && endedBy === cause.order,
+    ({ endedBy, state }) => (state === 'lifted' || state === 'cancelled') && endedBy === cause.order,
   );
   if (lifted === undefined) return refuse(office, cause, 'nothing_to_lift');
   const { order, subjects } = lifted;

@@ -156,7 +156,7 @@ function lift(
   for (const change of changes) if (change.change === 'lift') takeBack(state, change);
   const lifted = state.causes.get(textOf(event.body, 'order') ?? '');
   const isWhole = cause !== undefined && cause !== lifted;
-  if (isWhole && lifted !== undefined && !hasBlocks(state, lifted.order)) {
+  if (isWhole && lifted !== undefined && lifted.state !== 'cancelled' && !hasBlocks(state, lifted.order)) {
     for (const key of state.keys.get(lifted.order)?.keys() ?? []) state.keyChanges.push({ order: lifted.order, key });
     state.keys.delete(lifted.order);
     lifted.state = 'lifted';

@@ -56,9 +56,9 @@ test('from a producer to leavers, scheduled ones, changed ones, and another secr
   expect((await readFile(join(folder, 'hr.secret'), 'utf8')).trim()).toMatch(/^whsec_/);
   expect(await follow(leave)).toMatch(/"accepted":1,.*"accepted":3,/s);
   await until('hr', ['ordered', 'scheduled', 'scheduled']);
-  // Nothing was in force that Dana’s return could lift: that is what `refused` says of it.
+  // Dana’s return called off her leave, and is settled by that.
   await follow(change);
-  await until('hr', ['ordered', 'cancelled', 'cancelled', 'refused', 'scheduled']);
+  await until('hr', ['ordered', 'cancelled', 'cancelled', 'settled', 'scheduled']);
   expect(await follow(rotate)).toMatch(/[0-9a-f]{16} +\S+Z +-\n[0-9a-f]{16} +\S+Z +\S+Z/);
   const answers = (await follow(vendors)).trim().split('\n');
   expect(answers.map((line) => JSON.parse(line) as object)).toMatchObject([

@@ -42,6 +42,21 @@ describe('a cause with a time ahead', () => {
     expect(sim.state.causes.get(missed.order)).toMatchObject({ state: 'ordered', late: true });
   });
 
+  it('is called off by a return, which is settled by that; one that has nothing to call off or lift is refused', async () => {
+    const sim = new Simulation();
+    const [anna, ben] = [sim.person('anna'), sim.person('ben')];
+    const off = sim.say('hr', { type: 'principal.offboarded', principal: anna, effective_at: at(sim.nowUs + 3600e6) });
+    const [back, nothing] = [anna, ben].map((principal) => sim.say('hr', { type: 'principal.reinstated', principal }));
+    expect(typesOf(await sim.settle()).sort()).toEqual(['lifted', 'refused']);
+    expect(off).toMatchObject({ state: 'cancelled', endedBy: back!.order });
+    expect(back).toMatchObject({ state: 'settled' });
+    expect(nothing).toMatchObject({ state: 'refused', code: 'nothing_to_lift' });
+    sim.pass(7200);
+    expect(await sim.settle()).toEqual([]);
+    expect(sim.isRevoked({ subject: 'anna' })).toBe(false);
+    expect(sim.refold().causes).toEqual(sim.state.causes);
+  });
+
   it('can be changed and cancelled; what is in force can not', async () => {
     const sim = new Simulation();
     const leave = (id: string) =>

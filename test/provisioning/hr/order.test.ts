@@ -60,12 +60,12 @@ describe.each([
       await hr.say('leave_scheduled', { person: 'fa', effective_at: LATER });
       await until('future', ['cancelled', 'scheduled']);
       await hr.say('leave_cancelled', { person: 'fa' });
-      await until('future', ['cancelled', 'cancelled', 'refused']);
+      await until('future', ['cancelled', 'cancelled', 'settled']);
       expect(await revoked('fa')).toBe(false);
       // Sooner than was said: now.
       await hr.say('leave_scheduled', { person: 'fb', effective_at: FUTURE });
       await hr.say('left', { person: 'fb' });
-      await until('future', ['cancelled', 'cancelled', 'refused', 'cancelled', 'ordered']);
+      await until('future', ['cancelled', 'cancelled', 'settled', 'cancelled', 'ordered']);
       expect(await revoked('fb')).toBe(true);
     });
 
@@ -74,7 +74,7 @@ describe.each([
       await one.say('leave_scheduled', { person: 'c', effective_at: FUTURE });
       await other.say('leave_scheduled', { person: 'c', effective_at: LATER });
       await other.say('leave_cancelled', { person: 'c' });
-      await until('theirs', ['cancelled', 'refused']);
+      await until('theirs', ['cancelled', 'settled']);
       await until('mine', ['scheduled']);
     });
 
