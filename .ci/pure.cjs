@@ -7,7 +7,7 @@ module.exports = {
     'src/protocol/*.ts',
     'src/revocation/{step,decide,decision,expire,order-keys,cause,names,hex,world,state,body}.ts',
     'src/revocation/fold*.ts',
-    'src/revocation/cases/{standing,outcome,step}.ts',
+    'src/revocation/cases/{standing,outcome,step,allowed}.ts',
     'src/guard/{core,step,check,mapping}.ts',
     'src/feed/core.ts',
   ],

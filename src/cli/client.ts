@@ -12,6 +12,8 @@ export interface Target {
 export type Query = Readonly<Record<string, string | undefined>>;
 
 const TIMEOUT_MS = 60_000;
+/** Of one server-sent event. */
+const MAX_EVENT_CHARS = 16 << 20;
 
 export class Client {
   constructor(readonly target: Target) {}
@@ -37,10 +39,37 @@ export class Client {
     return (await this.#send('GET', path, {})).text();
   }
 
+  /**
+   * The JSON documents of server-sent events, as they come, until the server ends.
+   * @throws as `getJson`; CommandError `unreachable` where the connection breaks
+   */
+  async *events(path: string, signal: AbortSignal): AsyncGenerator<unknown, void, undefined> {
+    const response = await this.#send('GET', path, { headers: { accept: 'text/event-stream' }, signal });
+    let waiting = '';
+    try {
+      for await (const chunk of (response.body ?? new ReadableStream()).pipeThrough(new TextDecoderStream())) {
+        const events = (waiting + chunk).split('\n\n');
+        waiting = events.pop()!;
+        if (waiting.length > MAX_EVENT_CHARS) throw new Error('an event without an end');
+        for (const event of events) {
+          const data = event.split('\n').flatMap((line) => (line.startsWith('data: ') ? [line.slice(6)] : []));
+          if (data.length > 0) yield parse(data.join('\n'));
+        }
+      }
+    } catch (cause) {
+      if (!signal.aborted) throw new CommandError(EXIT.unreachable, `${this.target.url} broke off`, { cause });
+    }
+  }
+
   async #send(
     method: string,
     path: string,
-    { query = {}, body, headers = {} }: { query?: Query; body?: string | undefined; headers?: Record<string, string> },
+    {
+      query = {},
+      body,
+      headers = {},
+      signal = AbortSignal.timeout(TIMEOUT_MS),
+    }: { query?: Query; body?: string | undefined; headers?: Record<string, string>; signal?: AbortSignal },
   ): Promise<Response> {
     const { url, token } = this.target;
     const address = readAddress(url, path);
@@ -57,7 +86,7 @@ export class Client {
         ...(body === undefined ? {} : { body }),
         // A token must not follow a redirect to wherever it points.
         redirect: 'error',
-        signal: AbortSignal.timeout(TIMEOUT_MS),
+        signal,
       });
     } catch (cause) {
       throw new CommandError(EXIT.unreachable, `${url} can't be reached: ${describeCause(cause)}`, { cause });

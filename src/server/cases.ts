@@ -13,15 +13,18 @@ import { EvidenceReader } from '../revocation/cases/evidence.js';
 import { Causes } from '../revocation/causes.js';
 import { Cases } from '../revocation/cases/cases.js';
 import { CaseFollower } from '../revocation/cases/case-follower.js';
+import { DecisionWatch } from '../revocation/cases/decision-watch.js';
 import { CaseNews } from '../revocation/cases/news.js';
 import type { PointsPort } from '../revocation/cases/points-port.js';
 import { casesProjection } from '../revocation/cases/projection.js';
+import { registerCaseEvents } from '../revocation/cases/event-routes.js';
 import { registerCases } from '../revocation/cases/routes.js';
 import type { Webhooks } from '../webhooks/webhooks.js';
+import { caseTokens } from './case-tokens.js';
 import type { Foundation } from './foundation.js';
 import { openUses } from './identity.js';
 import type { LedgerParts } from './ledger.js';
-import type { RunningRevocation } from './revocation.js';
+import { revocationMaterial, type RunningRevocation } from './revocation.js';
 
 export interface RunningCases {
   register(http: Http): void;
@@ -50,7 +53,7 @@ export function openCases({
   metrics,
   tokensOf,
 }: CaseParts): RunningCases {
-  const { database, logger, clock, keyring, installation, config } = foundation;
+  const { database, logger, clock, keyring, installation, config, vault } = foundation;
   const { reader, watch } = ledger;
   const runner = new ProjectionRunner({ database, reader, watch, logger, projection: casesProjection() });
   readiness.add('cases', () => {
@@ -85,15 +88,27 @@ export function openCases({
     logger,
     metrics,
   });
+  const decisions = new DecisionWatch({
+    database,
+    reader,
+    intake,
+    material: revocationMaterial(foundation),
+    identify: (pseudonyms) => vault.identify(pseudonyms),
+    logger,
+    metrics,
+  });
   runner.start();
   follower.start();
+  decisions.start();
   return {
     register: (http) => {
-      registerCases(http, { cases, points, cursors: createCursors(keyring.macKey('cursor').export()) });
+      const cursors = createCursors(keyring.macKey('cursor').export());
+      registerCases(http, { cases, points, tokens: caseTokens(foundation), cursors });
+      registerCaseEvents(http, { cases, points });
       registerCertificates(http, certifier);
     },
     close: async () => {
-      await follower.close();
+      await Promise.all([follower.close(), decisions.close()]);
       await runner.close();
     },
   };

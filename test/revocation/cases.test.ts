@@ -216,7 +216,7 @@ describe('what is done about a case', () => {
       ['a', RETIRED_AFTER_US - 1],
       ['b', RETIRED_AFTER_US],
     ]);
-    expect(stepCases(new CasesState(timers), { kind: 'silence', silentUs }, 0)).toEqual([
+    expect(stepCases(new CasesState(timers), { kind: 'silence', instances: [], silentUs }, 0)).toEqual([
       { kind: 'retire', instance: 'b', silentUs: RETIRED_AFTER_US },
     ]);
   });

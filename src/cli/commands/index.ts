@@ -1,5 +1,6 @@
 import type { Command } from 'commander';
 import type { Context } from '../command.js';
+import { createCase } from './case.js';
 import { createCertificate } from './certificate.js';
 import { createExportTiles } from './export-tiles.js';
 import { createFsck } from './fsck.js';
@@ -37,6 +38,7 @@ export const COMMANDS: readonly ((context: Context) => Command)[] = [
   createQuarantine,
   createRevoke,
   createRevocations,
+  createCase,
   createPoint,
   createCertificate,
   createFsck,

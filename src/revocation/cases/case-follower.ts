@@ -102,8 +102,9 @@ export class CaseFollower {
     const { cases, points, clock } = this.options;
     if (clock.monotonicMs() - this.#silenceMs < SILENCE_MS) return;
     this.#silenceMs = clock.monotonicMs();
-    const there = (await cases.instances()).filter(({ retired }) => !retired);
-    await this.#step({ kind: 'silence', silentUs: await points.silentUs(there.map(({ instance }) => instance)) });
+    const instances = await cases.instances();
+    const there = instances.flatMap(({ retired, instance }) => (retired ? [] : [instance]));
+    await this.#step({ kind: 'silence', instances, silentUs: await points.silentUs(there) });
   }
 
   async #step(input: CasesInput): Promise<void> {

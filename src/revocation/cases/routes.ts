@@ -6,14 +6,16 @@ import type { Cursors } from '../../http/cursor.js';
 import type { Http } from '../../http/http.js';
 import { pageLimit, PageQuery } from '../../http/paging.js';
 import { Problem } from '../../http/problem.js';
-import type { Cases } from './cases.js';
+import type { CaseRow, Cases } from './cases.js';
 import type { PointsPort } from './points-port.js';
 import type { CaseInstance } from './standing.js';
-import { ABSENT_AFTER_US, CaseDetail, CaseView, viewCase, viewDetail } from './views.js';
+import type { TokensPort } from './tokens-port.js';
+import { CaseDetail, CaseView, viewCase, viewDetail, viewTokens } from './views.js';
 
 export interface CaseRoutesOptions {
   readonly cases: Cases;
-  readonly points: Pick<PointsPort, 'silentUs'>;
+  readonly points: Pick<PointsPort, 'silentUs' | 'leaseless'>;
+  readonly tokens: TokensPort;
   readonly cursors: Cursors;
 }
 
@@ -66,9 +68,20 @@ export function registerCases(http: Http, options: CaseRoutesOptions): void {
       const row = await cases.find(order);
       if (row === undefined) throw new KeelsonError('not_found', 'there is no such order (yet)');
       const { instances, silentUs } = await readInstances(options);
-      return viewDetail(row, instances, silentUs);
+      const tokens = await readTokens(options.tokens, row);
+      return { ...viewDetail(row, instances, silentUs), ...(tokens === undefined ? {} : { tokens }) };
     },
   );
+}
+
+/** A case is told without them where the graph can't be asked. */
+async function readTokens(port: TokensPort, row: CaseRow): Promise<CaseDetail['tokens']> {
+  try {
+    return viewTokens(await port.tokensOf(row));
+  } catch (error) {
+    if (error instanceof KeelsonError) return undefined;
+    throw error;
+  }
 }
 
 /** All instances, and how long each has not asked for a lease. */
@@ -77,10 +90,8 @@ export async function readInstances({ cases, points }: Pick<CaseRoutesOptions, '
   readonly silentUs: ReadonlyMap<string, number>;
 }> {
   const all = await cases.instances();
-  const silentUs = await points.silentUs(all.map(({ instance }) => instance));
-  const instances = all.map((one) => ({
-    ...one,
-    mayHoldLease: (silentUs.get(one.instance) ?? 0) < ABSENT_AFTER_US,
-  }));
+  const names = all.map(({ instance }) => instance);
+  const [silentUs, leaseless] = await Promise.all([points.silentUs(names), points.leaseless(names)]);
+  const instances = all.map((one) => ({ ...one, mayHoldLease: !leaseless.has(one.instance) }));
   return { instances, silentUs };
 }

@@ -16,8 +16,12 @@ export interface CaseTimers {
 export type CasesInput =
   /** The cases that go on, and all instances as they were after that. */
   | { readonly kind: 'looked'; readonly open: readonly OpenCase[]; readonly instances: readonly CaseInstance[] }
-  /** How long each instance that is not retired has not asked for a lease, at least. */
-  | { readonly kind: 'silence'; readonly silentUs: ReadonlyMap<string, number> };
+  /** Now and then, also where no case goes on: how long each instance that is not retired has not asked for a lease, at least. */
+  | {
+      readonly kind: 'silence';
+      readonly instances: readonly CaseInstance[];
+      readonly silentUs: ReadonlyMap<string, number>;
+    };
 
 export type CasesEffect =
   | { readonly kind: 'close'; readonly order: OpenCase; readonly outcome: CaseOutcome }
@@ -61,7 +65,10 @@ export const caseId = ({ order, seq }: Pick<OpenCase, 'order' | 'seq'>): string 
 export function stepCases(state: CasesState, input: CasesInput, nowUs: number): CasesEffect[] {
   if (input.kind === 'silence') {
     const gone = [...input.silentUs].filter(([, silentUs]) => silentUs >= RETIRED_AFTER_US);
-    return gone.map(([instance]) => ({ kind: 'retire', instance, silentUs: RETIRED_AFTER_US }));
+    return [
+      ...noticeContradictions(state, input.instances),
+      ...gone.map(([instance]): CasesEffect => ({ kind: 'retire', instance, silentUs: RETIRED_AFTER_US })),
+    ];
   }
   const { open, instances } = input;
   const effects = noticeContradictions(state, instances);

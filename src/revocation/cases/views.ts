@@ -2,8 +2,9 @@
 import { Type, type Static } from 'typebox';
 import { formatTimestamp } from '../../events/time.js';
 import type { CaseRow } from './cases.js';
+import type { CaseTokens } from './tokens-port.js';
 import { gapsOf, standingsOf, type CaseGap, type StandingInstance } from './outcome.js';
-import { FENCED_AFTER_US, type CaseInstance } from './standing.js';
+import type { CaseInstance } from './standing.js';
 
 const Entry = Type.Object({ log: Type.String(), index: Type.Integer() });
 const Gap = Type.Object(
@@ -70,12 +71,30 @@ const PointView = Type.Object({
 });
 const Step = Type.Object({
   at: At,
-  what: Type.String({ description: 'ordered, extended, first_ack, last_ack, closed, reopened' }),
+  what: Type.String({ description: 'ordered, last_part, first_ack, last_ack, closed, reopened' }),
   point: Type.Optional(Type.String()),
   result: Type.Optional(Type.String()),
   parts: Type.Optional(Type.Integer()),
   entry: Type.Optional(Entry),
 });
+const TokensView = Type.Object(
+  {
+    count: Type.Integer({ description: 'Tokens that hang on whom or what the order is about' }),
+    atLeast: Type.Boolean({ description: 'There are more than were counted' }),
+    lastUsedAt: Type.Optional(At),
+    tokens: Type.Array(
+      Type.Object({
+        issuer: Type.String(),
+        id: Type.String(),
+        digests: Type.Array(Type.String()),
+        state: Type.String(),
+        lastUsedOn: Type.Optional(Type.String({ description: 'The day of its last recorded use' })),
+      }),
+      { description: 'Those used last, 100 at most' },
+    ),
+  },
+  { description: 'As the identity graph knows them now; absent where it can not be asked' },
+);
 export const CaseDetail = Type.Object({
   ...CaseView.properties,
   points: Type.Array(PointView),
@@ -84,14 +103,12 @@ export const CaseDetail = Type.Object({
   }),
   stragglers: Type.Array(InstanceView, { description: 'Who has not attested it, the longest silent first' }),
   timeline: Type.Array(Step),
+  tokens: Type.Optional(TokensView),
 });
 export type CaseView = Static<typeof CaseView>;
 export type CaseDetail = Static<typeof CaseDetail>;
 type InstanceView = Static<typeof InstanceView>;
 type Counts = Omit<Static<typeof PointView>, 'point'>;
-
-/** Somebody who asked for no lease for so long is shown as absent; what a case is closed by is more exact. */
-export const ABSENT_AFTER_US = FENCED_AFTER_US + 30_000_000;
 
 const COUNTED = ['acked', 'partial', 'contradicting', 'silent', 'fenced', 'absent'] as const;
 const NO_COUNTS: Counts = { acked: 0, partial: 0, contradicting: 0, silent: 0, fenced: 0, absent: 0 };
@@ -121,6 +138,22 @@ interface ClosedDoc {
   }[];
   readonly incomplete?: readonly (CaseGap & { readonly key_types?: CaseGap['keyTypes'] | null })[];
 }
+
+/** The tokens concerned; last uses by the day, and the last of them exactly where that was found. */
+export function viewTokens({ count, atLeast, lastUsedUs, tokens }: CaseTokens): Static<typeof TokensView> {
+  return {
+    count,
+    atLeast,
+    ...(lastUsedUs === undefined ? {} : { lastUsedAt: formatTimestamp(lastUsedUs) }),
+    tokens: tokens.map(({ lastUsedDay, digests, ...token }) => ({
+      ...token,
+      digests: [...digests],
+      ...(lastUsedDay === undefined ? {} : { lastUsedOn: formatTimestamp(BigInt(lastUsedDay) * DAY_US).slice(0, 10) }),
+    })),
+  };
+}
+
+const DAY_US = 86_400_000_000n;
 
 export function viewCase(row: CaseRow, instances: readonly CaseInstance[]): CaseView {
   return sumUp(row, standingsNow(row, instances));
@@ -248,7 +281,7 @@ function timelineOf(row: CaseRow, { instances }: Standings): Static<typeof Step>
   const { firstPartUs, orderedUs, parts, closed, contradictions } = row;
   const steps: Static<typeof Step>[] = [
     { at: formatTimestamp(BigInt(firstPartUs)), what: 'ordered', parts },
-    ...(orderedUs === firstPartUs ? [] : [{ at: formatTimestamp(BigInt(orderedUs)), what: 'extended' }]),
+    ...(orderedUs === firstPartUs ? [] : [{ at: formatTimestamp(BigInt(orderedUs)), what: 'last_part' }]),
     ...acksOf(row, instances),
   ];
   if (closed !== undefined) {
