@@ -2,8 +2,8 @@
 
 type Numbers = Int32Array | Uint32Array | Uint16Array | Uint8Array | Float64Array;
 
-/** Grows by an eighth: what is unused stays small beside what is used. */
-const GROW = 8;
+/** Grows by a sixteenth: what is unused stays small beside what is used. */
+const GROW = 16;
 const LEAST = 1024;
 
 export class Column<A extends Numbers> {
@@ -17,9 +17,14 @@ export class Column<A extends Numbers> {
   reserve(length: number): void {
     const { array } = this;
     if (length <= array.length) return;
-    const grown = new this.make(Math.max(length, array.length + (array.length >>> 3) + GROW));
+    const grown = new this.make(Math.max(length, array.length + (array.length >>> 4) + GROW));
     grown.set(array);
     this.array = grown;
+  }
+
+  /** Sets 0, also beyond the end, where nothing is. */
+  clear(index: number): void {
+    this.array[index] = 0;
   }
 
   get bytes(): number {

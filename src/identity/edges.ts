@@ -16,22 +16,16 @@ export class Edges {
   readonly #roles = new Column(Uint8Array);
   /** When it last got a new role, whole seconds: an entry that is not later may be the earlier word for one of its roles. */
   readonly #seconds = new Column(Uint32Array);
-  /** Next and previous edge of the same parent, next of the same child: edge + 1, or 0. */
+  /** Next edge of the same parent, of the same child: edge + 1, or 0. Removed edges stay in the list of their parent for a while. */
   readonly #nextOfParent = new Column(Int32Array);
-  readonly #previousOfParent = new Column(Int32Array);
   readonly #nextOfChild = new Column(Int32Array);
   /** First edge of a node as parent, as child. */
   readonly #ofParent = new Column(Int32Array);
   readonly #ofChild = new Column(Int32Array);
-  readonly #ofEdge = [
-    this.#parents,
-    this.#children,
-    this.#roles,
-    this.#seconds,
-    this.#nextOfParent,
-    this.#previousOfParent,
-    this.#nextOfChild,
-  ];
+  /** Of a parent: how many edges it has, and (where there are any) how many removed ones are in its list. */
+  readonly #counts = new Column(Int32Array);
+  readonly #removed = new Map<number, number>();
+  readonly #ofEdge = [this.#parents, this.#children, this.#roles, this.#seconds, this.#nextOfParent, this.#nextOfChild];
   readonly #free: number[] = [];
   /** Of children with many parents: parent → edge. */
   readonly #many = new Map<number, Map<number, number>>();
@@ -57,13 +51,11 @@ export class Edges {
     this.#children.array[edge] = child;
     this.#roles.array[edge] = roles;
     this.#seconds.array[edge] = second;
-    const next = this.#ofParent.array[parent]!;
-    this.#nextOfParent.array[edge] = next;
-    this.#previousOfParent.array[edge] = 0;
-    if (next !== 0) this.#previousOfParent.array[next - 1] = edge + 1;
+    this.#nextOfParent.array[edge] = this.#ofParent.array[parent]!;
     this.#nextOfChild.array[edge] = this.#ofChild.array[child]!;
     this.#ofParent.array[parent] = edge + 1;
     this.#ofChild.array[child] = edge + 1;
+    this.#counts.array[parent]!++;
     this.#many.get(child)?.set(parent, edge);
     return edge;
   }
@@ -71,16 +63,21 @@ export class Edges {
   /** Removes every edge to a child. */
   removeOf(child: number): void {
     for (let edge = this.firstOfChild(child); edge >= 0; edge = this.nextOfChild(edge)) {
-      const next = this.#nextOfParent.array[edge]!;
-      const previous = this.#previousOfParent.array[edge]!;
-      if (next !== 0) this.#previousOfParent.array[next - 1] = previous;
-      if (previous !== 0) this.#nextOfParent.array[previous - 1] = next;
-      else this.#ofParent.array[this.#parents.array[edge]!] = next;
+      const parent = this.#parents.array[edge]!;
+      const left = --this.#counts.array[parent]!;
+      const removed = (this.#removed.get(parent) ?? 0) + 1;
       this.#roles.array[edge] = 0;
-      this.#free.push(edge);
+      this.#removed.set(parent, removed);
+      // To look through the list costs no more than all the removals before it.
+      if (removed >= left) this.#tidy(parent);
     }
     if (child < this.#ofChild.array.length) this.#ofChild.array[child] = 0;
     this.#many.delete(child);
+  }
+
+  /** Whether anything hangs on a node. */
+  hasChildren(node: number): boolean {
+    return (this.#counts.array[node] ?? 0) > 0;
   }
 
   parent(edge: number): number {
@@ -98,11 +95,11 @@ export class Edges {
 
   /** The first edge to a child of this node; −1: none. */
   firstOfParent(node: number): number {
-    return (this.#ofParent.array[node] ?? 0) - 1;
+    return this.#passRemoved((this.#ofParent.array[node] ?? 0) - 1);
   }
 
   nextOfParent(edge: number): number {
-    return this.#nextOfParent.array[edge]! - 1;
+    return this.#passRemoved(this.#nextOfParent.array[edge]! - 1);
   }
 
   /** The first edge to a parent of this node; −1: none. */
@@ -115,7 +112,30 @@ export class Edges {
   }
 
   get bytes(): number {
-    return [...this.#ofEdge, this.#ofParent, this.#ofChild].reduce((sum, { bytes }) => sum + bytes, 0);
+    return [...this.#ofEdge, this.#ofParent, this.#ofChild, this.#counts].reduce((sum, { bytes }) => sum + bytes, 0);
+  }
+
+  /** This edge of a parent, or the next that was not removed. */
+  #passRemoved(edge: number): number {
+    while (edge >= 0 && this.#roles.array[edge] === 0) edge = this.#nextOfParent.array[edge]! - 1;
+    return edge;
+  }
+
+  /** Takes what was removed out of the list of a parent. */
+  #tidy(parent: number): void {
+    let last = -1;
+    for (let edge = this.#ofParent.array[parent]! - 1; edge >= 0; edge = this.#nextOfParent.array[edge]! - 1) {
+      if (this.#roles.array[edge] === 0) {
+        this.#free.push(edge);
+        continue;
+      }
+      if (last < 0) this.#ofParent.array[parent] = edge + 1;
+      else this.#nextOfParent.array[last] = edge + 1;
+      last = edge;
+    }
+    if (last < 0) this.#ofParent.array[parent] = 0;
+    else this.#nextOfParent.array[last] = 0;
+    this.#removed.delete(parent);
   }
 
   #find(parent: number, child: number): number {
@@ -140,6 +160,7 @@ export class Edges {
   #make(nodes: number): number {
     this.#ofParent.reserve(nodes);
     this.#ofChild.reserve(nodes);
+    this.#counts.reserve(nodes);
     const free = this.#free.pop();
     if (free !== undefined) return free;
     const edge = this.end++;

@@ -9,6 +9,7 @@ import { Edges } from './edges.js';
 import { PASSING_KINDS, PHASE, ROLE, ROLES, SCOPED_KINDS, type NodeKind } from './kinds.js';
 import { Links, type Link } from './links.js';
 import { Nodes } from './nodes.js';
+import { TimeColumn } from './time-column.js';
 import { Touched } from './touched.js';
 import { Uses } from './uses.js';
 import type { VerdictRow } from './verdicts.js';
@@ -31,13 +32,13 @@ export class Graph {
   readonly #owned = new Map<number, Set<number>>();
   readonly #flags = new Column(Uint8Array);
   readonly #firstUs = new Column(Float64Array);
-  readonly #issuedUs = new Column(Float64Array);
-  readonly #expiresUs = new Column(Float64Array);
+  readonly #issuedUs = new TimeColumn();
+  readonly #expiresUs = new TimeColumn();
   /** Of a token: when a point first took it, whole seconds; 0: none did. */
   readonly #acceptedSeconds = new Column(Uint32Array);
   /** The last day on which a decision named it, since 1970; 0: none did. */
   readonly #usedDays = new Column(Uint16Array);
-  /** Of a token with a jti: 32 bits to know its digest by; 0: none. */
+  /** Of a token with a jti: 32 bits to know its digest by; 0, or beyond its end: none. As long as the last token that has one. */
   readonly #digests = new Column(Int32Array);
   /** Issuers of tokens, and whether any token says what it was exchanged for. */
   readonly #tokenIssuers = new Set<string>();
@@ -50,7 +51,6 @@ export class Graph {
     this.#expiresUs,
     this.#acceptedSeconds,
     this.#usedDays,
-    this.#digests,
   ];
   #changes = new Changes();
 
@@ -99,9 +99,9 @@ export class Graph {
 
   /** What an entry says of a token itself; reports may differ: it counts as issued at the earliest, and ends at the latest time told. */
   describeToken(token: number, issuedUs: number, expiresUs: number, digest: string | undefined): void {
-    const issued = this.#issuedUs.array[token]!;
+    const issued = this.#issuedUs.get(token);
     if (issuedUs !== 0 && (issued === 0 || issuedUs < issued)) {
-      this.#issuedUs.array[token] = issuedUs;
+      this.#issuedUs.set(token, issuedUs);
       this.#touch(token);
     }
     this.#extend(token, expiresUs);
@@ -137,7 +137,7 @@ export class Graph {
   /** Lifecycle says how a node is from now on. Entries of lifecycle come in order: the last one counts. */
   tell(node: number, index: bigint, atUs: number, { phase, expiresUs, registration }: NodeState): void {
     this.#setPhase(node, phase);
-    this.#expiresUs.array[node] = expiresUs;
+    this.#expiresUs.set(node, expiresUs);
     const registered = this.#changes.told.get(node)?.registeredUs ?? 0;
     const isFirst = phase !== PHASE.ended && (registered === 0 || atUs < registered);
     this.#changes.told.set(node, { index, registeredUs: isFirst ? atUs : registered });
@@ -211,12 +211,12 @@ export class Graph {
 
   /** Of a token; 0: not known. */
   issuedUs(node: number): number {
-    return this.#issuedUs.array[node]!;
+    return this.#issuedUs.get(node);
   }
 
   /** 0: it does not end by itself, as far as is known. */
   expiresUs(node: number): number {
-    return this.#expiresUs.array[node]!;
+    return this.#expiresUs.get(node);
   }
 
   /** Days since 1970; 0: no use is known. */
@@ -236,7 +236,7 @@ export class Graph {
 
   /** Whether it is still of use to somebody. */
   isLive(node: number, nowUs: number): boolean {
-    const expiresUs = this.#expiresUs.array[node]!;
+    const expiresUs = this.#expiresUs.get(node);
     return !this.isEnded(node) && (expiresUs === 0 || expiresUs > nowUs);
   }
 
@@ -244,7 +244,7 @@ export class Graph {
   isPassed(node: number, nowUs: number): boolean {
     const { nodes, edges } = this;
     const kind = nodes.kind(node);
-    if (!PASSING_KINDS.has(kind) || edges.firstOfParent(node) >= 0) return false;
+    if (!PASSING_KINDS.has(kind) || edges.hasChildren(node)) return false;
     if (kind === 'parent') return true;
     if (kind !== 'token') return this.phase(node) === PHASE.seen || !this.isLive(node, nowUs);
     return !this.isLive(node, nowUs) && !(this.isExchanged(node) && nodes.find('parent', '', nodes.id(node)) >= 0);
@@ -257,16 +257,17 @@ export class Graph {
     }
     this.edges.removeOf(node);
     this.nodes.remove(node);
-    for (const column of this.#columns) column.array[node] = 0;
+    for (const column of [...this.#columns, this.#digests]) column.clear(node);
   }
 
   /** Takes what was read from the database: nothing of it is a change. */
   restore(node: number, state: RestoredState): void {
     this.#flags.array[node] = (this.#flags.array[node]! & ~FLAG.phase) | state.phase;
-    this.#digests.array[node] = state.digest === undefined ? 0 : shortOf(state.digest);
+    this.#digests.clear(node);
+    if (state.digest !== undefined) this.#setDigest(node, shortOf(state.digest));
     this.#firstUs.array[node] = state.firstUs;
-    this.#issuedUs.array[node] = state.issuedUs;
-    this.#expiresUs.array[node] = state.expiresUs;
+    this.#issuedUs.set(node, state.issuedUs);
+    this.#expiresUs.set(node, state.expiresUs);
     this.#acceptedSeconds.array[node] = Math.floor(state.acceptedUs / 1e6);
     this.#usedDays.array[node] = state.usedDay;
   }
@@ -285,7 +286,7 @@ export class Graph {
   }
 
   get bytes(): number {
-    const own = this.#columns.reduce((sum, { bytes }) => sum + bytes, 0);
+    const own = this.#columns.reduce((sum, { bytes }) => sum + bytes, this.#digests.bytes);
     return own + this.nodes.bytes + this.edges.bytes + this.uses.bytes + this.touched.bytes;
   }
 
@@ -302,12 +303,18 @@ export class Graph {
   /** A token has one digest. Where events tell of several, all are kept: somebody uses an id twice. */
   #addDigest(token: number, digest: string): void {
     const short = shortOf(digest);
-    if (this.#digests.array[token] === short) return;
-    if (this.#digests.array[token] === 0) this.#digests.array[token] = short;
+    const before = this.#digests.array[token] ?? 0;
+    if (before === short) return;
+    if (before === 0) this.#setDigest(token, short);
     const digests = this.#changes.digests.get(token);
     if (digests === undefined) this.#changes.digests.set(token, [digest]);
     else if (!digests.includes(digest)) digests.push(digest);
     this.#touch(token);
+  }
+
+  #setDigest(token: number, short: number): void {
+    this.#digests.reserve(token + 1);
+    this.#digests.array[token] = short;
   }
 
   #has(node: number, flag: number): boolean {
@@ -319,9 +326,9 @@ export class Graph {
   }
 
   #extend(node: number, expiresUs: number): void {
-    const before = this.#expiresUs.array[node]!;
+    const before = this.#expiresUs.get(node);
     if (expiresUs <= before) return;
-    this.#expiresUs.array[node] = expiresUs;
+    this.#expiresUs.set(node, expiresUs);
     // It may have been over already.
     if (before !== 0) this.touched.add(node);
     this.#touch(node);

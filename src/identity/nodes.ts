@@ -1,36 +1,46 @@
 /**
  * Every node, as a small number: its kind, its issuer and its id, found again by all three. Ids lie in one arena of bytes and are
- * compared there, so that a million of them are no million strings.
+ * compared there, packed (packed-id.ts), so that a million of them are no million strings.
  */
 import { Column } from './column.js';
 import { NODE_KINDS, kindNumber, type NodeKind } from './kinds.js';
-import { NODE_KEY_BYTES, nodeKey } from './node-key.js';
+import { nodeKey } from './node-key.js';
+import { packed, packId, unpackId } from './packed-id.js';
 
 const CHUNK_BITS = 20;
 const CHUNK_BYTES = 1 << CHUNK_BITS;
 /** An id is no longer than a record. */
 const ID_BYTES_MAX = 65_536;
 
+/** To hash a name takes a microsecond, and of edges the same parents are saved again and again. A power of two. */
+const RECENT_KEYS = 16_384;
+
 const scratch = Buffer.allocUnsafeSlow(ID_BYTES_MAX * 3);
 
 /** Instead of a kind: the node was removed, and its number is free. */
 const FREE = 255;
+/** A kind, and above it the form of the id: together one byte. */
+const FORM_BITS = 4;
+const KIND_MASK = (1 << FORM_BITS) - 1;
 
 export class Nodes {
   /** Nodes are numbers below this; those that were removed are in between. */
   end = 0;
   /** Whether the last `intern` made a node. */
   isNew = false;
+  /** Kind and form, or `FREE`. */
   readonly #kinds = new Column(Uint8Array);
   readonly #issuers = new Column(Int32Array);
   readonly #issuerTexts: string[] = [''];
   readonly #issuerNumbers = new Map<string, number>([['', 0]]);
   /** Where an id begins in the arena, and its bytes. */
   readonly #starts = new Column(Int32Array);
-  readonly #lengths = new Column(Int32Array);
+  readonly #lengths = new Column(Uint16Array);
   readonly #chunks: Buffer[] = [];
   #arenaEnd = 0;
-  #keys = Buffer.allocUnsafeSlow(1024 * NODE_KEY_BYTES);
+  /** Keys that were asked for lately, by the last bits of their nodes; and of which nodes: node + 1. */
+  readonly #keys: Buffer[] = [];
+  readonly #keyNodes = new Int32Array(RECENT_KEYS);
   /** Open addressing: node + 1, or 0. */
   #table = new Int32Array(4096);
   /** Numbers that are free, and places in the arena, by the length of an id. */
@@ -46,8 +56,8 @@ export class Nodes {
   find(kind: NodeKind, issuer: string, id: string | Uint8Array): number {
     const issuerNumber = this.#issuerNumbers.get(issuer);
     if (issuerNumber === undefined) return -1;
-    const length = write(id);
-    return this.#table[this.#placeOf(kindNumber[kind], issuerNumber, length)]! - 1;
+    const kindAndForm = write(kind, id);
+    return this.#table[this.#placeOf(kindAndForm, issuerNumber, packed.length)]! - 1;
   }
 
   /** The node of this name, made where it is new (`isNew`). */
@@ -57,12 +67,13 @@ export class Nodes {
       issuerNumber = this.#issuerTexts.push(issuer) - 1;
       this.#issuerNumbers.set(issuer, issuerNumber);
     }
-    const length = write(id);
-    const place = this.#placeOf(kindNumber[kind], issuerNumber, length);
+    const kindAndForm = write(kind, id);
+    const { length } = packed;
+    const place = this.#placeOf(kindAndForm, issuerNumber, length);
     const found = this.#table[place]!;
     this.isNew = found === 0;
     if (found !== 0) return found - 1;
-    return this.#make(kindNumber[kind], issuerNumber, length, place);
+    return this.#make(kindAndForm, issuerNumber, length, place);
   }
 
   /** Removes a node: its number and its bytes go to others. */
@@ -74,6 +85,8 @@ export class Nodes {
     if (starts === undefined) this.#freeStarts.set(length, [this.#starts.array[node]!]);
     else starts.push(this.#starts.array[node]!);
     this.#kinds.array[node] = FREE;
+    const recent = node & (RECENT_KEYS - 1);
+    if (this.#keyNodes[recent] === node + 1) this.#keyNodes[recent] = 0;
     this.#free.push(node);
   }
 
@@ -83,7 +96,7 @@ export class Nodes {
   }
 
   kind(node: number): NodeKind {
-    return NODE_KINDS[this.#kinds.array[node]!]!;
+    return NODE_KINDS[this.#kinds.array[node]! & KIND_MASK]!;
   }
 
   issuer(node: number): string {
@@ -93,7 +106,8 @@ export class Nodes {
   /** Its id; of a principal the pseudonym in lower-case hex. */
   id(node: number): string {
     const bytes = this.#bytes(node);
-    return this.#kinds.array[node] === kindNumber.principal ? bytes.toString('hex') : bytes.toString('utf8');
+    const kind = this.#kinds.array[node]!;
+    return kind === kindNumber.principal ? bytes.toString('hex') : unpackId(kind >>> FORM_BITS, bytes);
   }
 
   /** Of a principal: a view of its 16 bytes. */
@@ -101,16 +115,23 @@ export class Nodes {
     return this.#bytes(node);
   }
 
-  /** The node's name in the database (node-key.ts). A view. */
+  /** The node's name in the database (node-key.ts). */
   key(node: number): Buffer {
-    return this.#keys.subarray(node * NODE_KEY_BYTES, (node + 1) * NODE_KEY_BYTES);
+    const place = node & (RECENT_KEYS - 1);
+    if (this.#keyNodes[place] === node + 1) return this.#keys[place]!;
+    const kind = this.kind(node);
+    const id = kind === 'principal' ? this.pseudonym(node) : this.id(node);
+    const key = nodeKey(kind, this.issuer(node), id);
+    this.#keyNodes[place] = node + 1;
+    this.#keys[place] = key;
+    return key;
   }
 
   /** Bytes held. */
   get bytes(): number {
     const columns = [this.#kinds, this.#issuers, this.#starts, this.#lengths];
     const held = columns.reduce((sum, { bytes }) => sum + bytes, 0);
-    return held + this.#chunks.length * CHUNK_BYTES + this.#keys.length + this.#table.byteLength;
+    return held + this.#chunks.length * CHUNK_BYTES + this.#table.byteLength;
   }
 
   #bytes(node: number): Buffer {
@@ -126,12 +147,6 @@ export class Nodes {
     this.#issuers.array[node] = issuer;
     this.#starts.array[node] = this.#store(length);
     this.#lengths.array[node] = length;
-    if (this.end * NODE_KEY_BYTES > this.#keys.length) {
-      const grown = Buffer.allocUnsafeSlow(this.#keys.length + (this.#keys.length >>> 3) + NODE_KEY_BYTES);
-      this.#keys.copy(grown);
-      this.#keys = grown;
-    }
-    this.#writeKey(node, kind, issuer, length);
     this.#table[place] = node + 1;
     if (this.size * 4 > this.#table.length * 3) this.#grow();
     return node;
@@ -151,11 +166,6 @@ export class Nodes {
     scratch.copy(this.#chunks[start >>> CHUNK_BITS]!, start & (CHUNK_BYTES - 1), 0, length);
     this.#arenaEnd += length;
     return start;
-  }
-
-  #writeKey(node: number, kind: number, issuer: number, length: number): void {
-    const key = nodeKey(NODE_KINDS[kind]!, this.#issuerTexts[issuer]!, scratch.subarray(0, length));
-    key.copy(this.#keys, node * NODE_KEY_BYTES);
   }
 
   /** Where in the table the name in `scratch` stands, or would. */
@@ -219,11 +229,10 @@ export class Nodes {
   }
 }
 
-/** Writes an id into `scratch`; its length in bytes. */
-function write(id: string | Uint8Array): number {
-  if (typeof id === 'string') return scratch.write(id, 0, 'utf8');
-  scratch.set(id, 0);
-  return id.length;
+/** Writes an id into `scratch`, `packed.length` bytes; the kind with the form of the id. */
+function write(kind: NodeKind, id: string | Uint8Array): number {
+  packId(id, scratch);
+  return kindNumber[kind] | (packed.form << FORM_BITS);
 }
 
 /** FNV-1a over what is in `scratch`, mixed at its end. */
