@@ -9,7 +9,7 @@ import { neutralise, wrap } from './text.js';
 const BEHIND = {
   proved: 'proved: in the logs that the ledger signed',
   attested: 'attested: signed by each instance, its own word',
-  fenced: 'fenced: nothing was attested, and the time of every lease from before is over',
+  fenced: 'fenced: not attested, and the time of every lease from before is over',
   stated: 'stated: Keelson’s word, which nothing in this file proves',
 } as const;
 

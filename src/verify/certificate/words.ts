@@ -1,4 +1,7 @@
-/** A certificate in words. They follow from what is proved and from nothing else, so a certificate can't say more. */
+/**
+ * A certificate in words. They follow from what is proved and from nothing else, so a certificate can't say more.
+ * They are part of the format: a verifier makes them anew, so other words are another format.
+ */
 import type { Certificate, Says } from '../../protocol/certificate.js';
 import { STATUSES, type ProvedCase } from './closed.js';
 import { objectOf, refOf, textOf } from './body.js';
@@ -61,7 +64,7 @@ function sayAttested({ instance, point, status, attested }: ProvedInstance, { ke
 
 function sayFenced({ instance, point }: ProvedInstance, { order, closed }: Proved): string {
   const waitedS = ((closed.appendedUs - order.lastPart.appendedUs) / 1e6).toFixed(1);
-  return `${point} ${instance}: attested nothing, and has no lease from before: the case was closed ${waitedS} s after the last part`;
+  return `${point} ${instance}: has not attested it, and has no lease from before: the case was closed ${waitedS} s after the last part`;
 }
 
 function sayUse({ issuer, token, used }: ProvedUse, { lastPart }: ProvedOrder): string {
@@ -100,7 +103,7 @@ function sayTokens({ tokens }: Pick<Certificate, 'tokens'>): string[] {
   const unused = shown.filter(({ use }) => use === undefined).length;
   const positions = asOf.map(({ log, size }) => `${log} up to ${size}`).join(', ');
   return [
-    `${count(all, 'token')} that lived then and ${all === 1 ? 'is' : 'are'} known: ${all === shown.length ? 'all are' : `${shown.length} are`} named here`,
+    `tokens concerned that lived then, as far as they are known: ${all}, of which ${shown.length} named here`,
     ...(shown.length === 0 ? [] : [`no later use of these is recorded (${positions})`]),
     ...(unused === 0 ? [] : [`${unused} of these ${unused === 1 ? 'has' : 'have'} no recorded use at all`]),
   ];
