@@ -1,4 +1,5 @@
 /** What a request would end, without ending anything. */
+import { KeelsonError } from '../core/error.js';
 import type { Cause, Incomplete } from './cause.js';
 import type { Follower } from './follower.js';
 import type { Origin, OriginType } from '../identity/identity.js';
@@ -8,6 +9,9 @@ import type { KeyCount } from './causes.js';
 import { endOf, wantedKeys, type Wanted } from './order-keys.js';
 import type { Survey } from './survey.js';
 import { nameWorld, type World } from './world.js';
+
+/** About how long another process takes to load the graph when it changes hands. */
+const RETRY_S = 5;
 
 /** What would be asked for; `principal` is a pseudonym in hex. */
 export type Asked = Pick<Cause, 'groups' | 'effect'> &
@@ -27,7 +31,7 @@ export interface Blast {
 
 /**
  * The blast radius of a request, as of now.
- * @throws KeelsonError `not_ready` in a process without the graph.
+ * @throws KeelsonError `not_ready` in a process without the graph: it would answer with less than an order ends.
  */
 export async function dryRun(
   follower: Pick<Follower, 'catchUp' | 'state' | 'size'>,
@@ -36,6 +40,11 @@ export async function dryRun(
   producer: string,
   asked: Asked,
 ): Promise<Blast> {
+  if (!survey.isHere) {
+    throw new KeelsonError('not_ready', 'another process holds the identity graph: ask that one', {
+      retryAfterS: RETRY_S,
+    });
+  }
   await follower.catchUp();
   const { state } = follower;
   const cause = makeDraft(producer, asked, Number(follower.size) - 1);

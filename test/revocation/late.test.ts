@@ -2,7 +2,9 @@
 import { beforeEach, describe, expect, it } from 'vitest';
 import type { JsonObject } from '../../src/events/json.js';
 import type { Cause } from '../../src/revocation/cause.js';
+import { dryRun } from '../../src/revocation/dry-run.js';
 import { SmallKeelson } from './model/small-keelson.js';
+import { Simulation } from './simulation.js';
 
 const AS = 'https://as.example';
 const DIGEST = 'ab'.repeat(32);
@@ -157,4 +159,17 @@ describe('where the graph is behind with what was there before the cause', () =>
     await keelson.settle();
     expect(isRevoked('one')).toBe(true);
   });
+});
+
+it('a dry run in a process without the graph says so, rather than too little', async () => {
+  const sim = new Simulation();
+  sim.graph.isHere = false;
+  const follower = { state: sim.state, size: 1n, catchUp: () => Promise.resolve() };
+  for (const groups of [[], ['ops']]) {
+    const asked = { principal: sim.person('anna'), groups, effect: 'block' } as const;
+    await expect(dryRun(follower, sim.survey, sim.graph, 'admin', asked)).rejects.toMatchObject({
+      code: 'not_ready',
+      retryAfterS: 5,
+    });
+  }
 });
