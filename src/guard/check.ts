@@ -15,6 +15,11 @@ export type RefusalReason =
   /** The table may be older than is allowed for this tool. */
   | 'stale';
 
+/** A refusal that is not about the token. */
+export interface Distrust extends Refused {
+  readonly reason: 'starting' | 'stale';
+}
+
 export interface Refused {
   readonly allowed: false;
   readonly reason: RefusalReason;
@@ -24,6 +29,8 @@ export interface Refused {
 
 export interface Allowed {
   readonly allowed: true;
+  /** Why it would have been refused, if the tool did not fail open. */
+  readonly unfenced?: 'starting' | 'stale';
 }
 
 export type Decision = Allowed | Refused;
@@ -77,6 +84,8 @@ export class KnownToken {
 export class KnownTool {
   /** Its key, in hex. */
   readonly name: string;
+  /** As the host names it. */
+  readonly tool: string;
   readonly #key: Uint8Array;
   readonly #stalenessKey: Uint8Array;
   #table: FactTable | undefined;
@@ -91,6 +100,7 @@ export class KnownTool {
     const { hasher, membership } = core.options;
     this.#key = deriveKey(hasher, membership.guardKey, 'tool', '', tool);
     this.name = formatHex(this.#key);
+    this.tool = tool;
     this.#stalenessKey = deriveKey(hasher, membership.guardKey, 'staleness', '', tool);
   }
 
@@ -120,7 +130,7 @@ export class KnownTool {
 }
 
 /** Why nothing is allowed, or nothing for this tool; whatever the token. By the clocks as they were read last. */
-export function distrustOf(core: GuardCore, tool: KnownTool | undefined): Refused | undefined {
+export function distrustOf(core: GuardCore, tool: KnownTool | undefined): Distrust | undefined {
   const { table, lease } = core;
   if (table === undefined || lease === undefined || !core.isCurrent) {
     return { allowed: false, reason: 'starting', seq: table?.seq ?? 0 };
@@ -131,16 +141,22 @@ export function distrustOf(core: GuardCore, tool: KnownTool | undefined): Refuse
   return { allowed: false, reason: 'stale', seq: table.seq };
 }
 
+/** Whether a tool is called although nobody can tell whether it may be. What the table refuses is refused all the same. */
+export const failsOpen = ({ failOpen }: GuardCore, tool: KnownTool | undefined): boolean =>
+  failOpen.has('*') || (tool !== undefined && failOpen.has(tool.tool));
+
 /** Reads the clocks, and says whether a token may be used for a tool; undefined: whatever it is for. Allocates only to refuse. */
 export function check(core: GuardCore, token: KnownToken, tool: KnownTool | undefined): Decision {
   const { table, time } = core;
   time.read();
   const distrust = distrustOf(core, tool);
-  if (distrust !== undefined) return distrust;
-  const refusal = token.verdict(table!, core.skewUs) ?? tool?.verdict(table!, token.issuedAtUs, core.skewUs);
-  if (refusal !== undefined) return refusal;
-  if (token.issuedAtUs !== undefined && !(token.issuedAtUs <= time.wallClockUs + core.skewUs)) {
-    return { allowed: false, reason: 'issued_in_future', seq: table!.seq };
+  if (distrust !== undefined && !failsOpen(core, tool)) return distrust;
+  if (table !== undefined) {
+    const refusal = token.verdict(table, core.skewUs) ?? tool?.verdict(table, token.issuedAtUs, core.skewUs);
+    if (refusal !== undefined) return refusal;
   }
-  return ALLOWED;
+  if (token.issuedAtUs !== undefined && !(token.issuedAtUs <= time.wallClockUs + core.skewUs)) {
+    return { allowed: false, reason: 'issued_in_future', seq: table?.seq ?? 0 };
+  }
+  return distrust === undefined ? ALLOWED : { allowed: true, unfenced: distrust.reason };
 }

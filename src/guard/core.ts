@@ -101,6 +101,8 @@ export class GuardCore {
   ackedSeq = 0;
   lastAck: Uint8Array | undefined;
   aborted = 0;
+  /** Tools that are called though nobody can tell; only what the ledger was told of. `*`: all. */
+  failOpen: ReadonlySet<string> = new Set();
 
   constructor(options: GuardOptions) {
     const { hasher, verifier, membership, clock, floor } = options;

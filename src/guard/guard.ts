@@ -5,9 +5,10 @@ import type { ErrorCode } from '../core/error.js';
 import { nodeHasher } from '../platform/hasher.js';
 import { nodeVerifier } from '../platform/signer.js';
 import type { TokenFacts } from '../protocol/token-keys.js';
-import { check, distrustOf, KnownTool, KnownToken, type Decision, type Refused } from './check.js';
+import { check, distrustOf, failsOpen, KnownTool, KnownToken, type Decision, type Refused } from './check.js';
 import { Connection, type TransportChoice } from './connection.js';
 import { GuardCore, type Membership } from './core.js';
+import { declareFailOpen } from './fail-open.js';
 import { Holdings, type Revoked, type Session } from './holdings.js';
 import { readClaims, STANDARD, summarize, type ClaimSet, type Mapping } from './mapping.js';
 import { Counters, type GuardMetrics } from './metrics.js';
@@ -30,6 +31,14 @@ export interface GuardConfig {
   readonly maxStalenessMs?: number;
   /** How far issuers' clocks may differ, milliseconds. */
   readonly skewMs?: number;
+  /**
+   * Tools that are called although nobody can tell whether they may be (`starting`, `stale`); `*` is all of them. What the table refuses is
+   * refused all the same. Such a point is `unfenced`: the ledger is told, and until it is, they don't fail open.
+   */
+  readonly failOpen?: readonly string[];
+  /** Which of them the ledger was told of before, and who remembers that it is. */
+  readonly failOpenDeclared?: readonly string[];
+  readonly onFailOpenDeclared?: (tools: readonly string[]) => Promise<void> | void;
   /** Where decisions go; without it they go nowhere. */
   readonly publish?: Omit<PublisherOptions, 'url' | 'onProblem'>;
   /** Called last when the guard is closed. */
@@ -65,7 +74,7 @@ export class Guard {
   #timer: NodeJS.Timeout | undefined;
   #refreshedMs = -Infinity;
   #starting: Promise<void> | undefined;
-  #closed = false;
+  readonly #stopping = new AbortController();
 
   constructor(config: GuardConfig) {
     this.#config = config;
@@ -107,7 +116,8 @@ export class Guard {
 
   /** Refuses everything from now on; resolves when what it keeps is on disk. */
   async close(): Promise<void> {
-    this.#closed = true;
+    this.#stopping.abort();
+    this.core.failOpen = new Set();
     clearInterval(this.#timer);
     this.#connection.close();
     this.core.lease = undefined;
@@ -177,7 +187,10 @@ export class Guard {
     const { core } = this;
     // By the clocks that were read in this step. Where nothing is too old for the shortest lease in use, nothing is looked through.
     if (this.#holdings.sessions === 0 || core.isFresh) return;
-    this.#drop({ tokens: [], sessions: this.#holdings.abort((_, tool) => distrustOf(core, tool)) });
+    this.#drop({
+      tokens: [],
+      sessions: this.#holdings.abort((_, tool) => (failsOpen(core, tool) ? undefined : distrustOf(core, tool))),
+    });
   }
 
   /**
@@ -203,7 +216,8 @@ export class Guard {
 
   async #start(): Promise<void> {
     await this.#memory?.load();
-    if (this.#closed) return;
+    if (this.#stopping.signal.aborted) return;
+    void this.#failOpen();
     this.#connection.open();
     this.#timer = setInterval(() => this.tick(), TICK_MS);
     this.#timer.unref();
@@ -287,6 +301,22 @@ export class Guard {
         this.#tell(error instanceof Error ? error : new Error(String(error)));
       }
     }
+  }
+
+  async #failOpen(): Promise<void> {
+    const { url, membership, failOpen = [], failOpenDeclared = [], onFailOpenDeclared } = this.#config;
+    const { signal } = this.#stopping;
+    const options = {
+      address: { url, membership },
+      wanted: failOpen,
+      declared: failOpenDeclared,
+      onChange: (tools: ReadonlySet<string>) => {
+        if (!signal.aborted) this.core.failOpen = tools;
+      },
+      onDeclared: (tools: readonly string[]) => onFailOpenDeclared?.(tools),
+      onProblem: (error: unknown) => this.#tell(error instanceof Error ? error : new Error(String(error))),
+    };
+    await declareFailOpen(options, signal).catch(options.onProblem);
   }
 
   async #probe(seq: number, issuedAtUs: number): Promise<void> {

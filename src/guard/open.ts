@@ -12,7 +12,10 @@ import { join, readMembership, type MembershipJson } from './join.js';
 import type { Membership } from './core.js';
 import { request } from './transport.js';
 
-export interface OpenOptions extends Omit<GuardConfig, 'membership' | 'publish' | 'onClosed'> {
+export interface OpenOptions extends Omit<
+  GuardConfig,
+  'membership' | 'publish' | 'onClosed' | 'failOpenDeclared' | 'onFailOpenDeclared'
+> {
   /** An enrolment token, `kle_…`: used once, then the folder says who this is; again after this instance was retired. */
   readonly enrolment?: string | undefined;
   /** An API token with the scope `publish:decisions`: decisions are recorded with it. Needs a folder. */
@@ -25,6 +28,8 @@ const ASK_MS = 3_000;
 /** As in the folder: what the server answered, and the seed of the key. Secret. */
 interface Kept extends MembershipJson {
   readonly seed: string;
+  /** Tools that fail open, as the ledger was told. */
+  readonly failOpen?: readonly string[];
 }
 
 /**
@@ -53,7 +58,14 @@ export async function openGuard({ enrolment, publishToken, ...config }: OpenOpti
     const spoolFolder = joinPath(folder, 'spool');
     const publish =
       publishToken === undefined ? {} : { publish: { token: publishToken, point: kept.point, spoolFolder } };
-    return start(kept, { ...config, ...publish, onClosed: () => lock.release() });
+    const own = kept;
+    return start(own, {
+      ...config,
+      ...publish,
+      failOpenDeclared: own.failOpen ?? [],
+      onFailOpenDeclared: (failOpen) => writeDurably(path, JSON.stringify({ ...own, failOpen })),
+      onClosed: () => lock.release(),
+    });
   } catch (error) {
     await lock.release();
     throw error;

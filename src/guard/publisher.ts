@@ -33,7 +33,10 @@ export interface PublishedDecision {
 export interface DecidedOn {
   readonly token?: KnownToken | undefined;
   /** Of `check`, or why it was not asked. */
-  readonly verdict?: { readonly allowed: true } | { readonly allowed: false; readonly reason: string } | undefined;
+  readonly verdict?:
+    | { readonly allowed: true; readonly unfenced?: string }
+    | { readonly allowed: false; readonly reason: string }
+    | undefined;
 }
 
 export interface PublisherCounts {
@@ -97,7 +100,7 @@ export class Publisher {
         generation,
         seq: core.table?.seq ?? 0,
         ...(core.lease === undefined ? {} : { leaseAgeMs: Math.round(core.leaseAgeUs / 1000) }),
-        ...(verdict === undefined ? {} : { verdict: verdict.allowed ? 'allowed' : verdict.reason }),
+        ...(verdict === undefined ? {} : { verdict: formatVerdict(verdict) }),
       },
     };
     const kept = this.#keep(event);
@@ -175,6 +178,10 @@ export class Publisher {
     this.#quarantined += quarantined;
   }
 }
+
+/** `unfenced`: allowed only because the tool fails open. */
+const formatVerdict = (verdict: NonNullable<DecidedOn['verdict']>): string =>
+  verdict.allowed ? (verdict.unfenced === undefined ? 'allowed' : 'unfenced') : verdict.reason;
 
 /** What JSON can't hold is told as text: a decision is never lost for a member of it. */
 const format = (event: object): string =>

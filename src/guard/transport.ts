@@ -85,7 +85,8 @@ export const fetchSnapshot = (address: FeedAddress, signal: AbortSignal): Promis
 async function readBounded(answer: Response, maxBytes: number): Promise<Uint8Array> {
   const chunks: Uint8Array[] = [];
   let length = 0;
-  for await (const chunk of answer.body as unknown as AsyncIterable<Uint8Array>) {
+  // Null where the answer has no body.
+  for await (const chunk of (answer.body ?? []) as AsyncIterable<Uint8Array>) {
     length += chunk.length;
     if (length > maxBytes) throw new Error('an answer that is too large');
     chunks.push(chunk);

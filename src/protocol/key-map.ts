@@ -9,8 +9,8 @@ import { KEY_BYTES } from './keys.js';
 /** Words of 32 bits that a key takes in a slot. */
 export const KEY_WORDS = KEY_BYTES / 4;
 /** Full to this share, a map grows. */
-const MAX_LOAD = 0.85;
-const GROWTH = 1.25;
+const MAX_LOAD = 0.9;
+const GROWTH = 1.125;
 const MIN_CAPACITY = 64;
 /** Slots behind the last home, for what collides there; the last one is always empty. */
 const MIN_TAIL = 32;

@@ -186,6 +186,38 @@ it('one that starts again is who it was, and refuses what it refused; its folder
   await later.close();
 });
 
+it('a tool that fails open does so once the ledger was told, over a restart, and never for who is revoked', async () => {
+  const at = { folder: join(folder, 'open'), failOpen: ['status'] };
+  const first = await open(at);
+  const token = tokenOf(first, 'eve');
+  await until(() => first.core.failOpen.has('status'));
+  await first.ready();
+  const [from, to] = [-1, 1].map((hours) => new Date(Date.now() + hours * 3_600_000).toISOString()) as [string, string];
+  const [entry] = await admin.searchUntil({ type: 'point.unfenced', from, to }, (hits) => hits.length > 0);
+  expect(entry!.event).toMatchObject({ point: 'gateway', fail_open: ['status'] });
+  await revoke('mallory');
+  await until(() => !first.check(tokenOf(first, 'mallory')).allowed);
+  await first.close();
+  expect(first.check(token, 'status')).toMatchObject({ allowed: false });
+
+  // Nobody is there.
+  const alone = await openGuard({ ...at, url: 'http://127.0.0.1:1' });
+  await until(() => alone.core.table!.seq > 0 && alone.core.failOpen.size > 0);
+  expect(alone.check(token, 'status')).toEqual({ allowed: true, unfenced: 'starting' });
+  expect(alone.check(token, 'deploy')).toMatchObject({ allowed: false, reason: 'starting' });
+  expect(alone.check(token)).toMatchObject({ allowed: false, reason: 'starting' });
+  expect(alone.check(tokenOf(alone, 'mallory'), 'status')).toMatchObject({ allowed: false, reason: 'blocked' });
+  const session = alone.session(token, 'status');
+  alone.tick();
+  expect(session.signal.aborted).toBe(false);
+  await alone.close();
+
+  const again = await open({ ...at, failOpen: [] });
+  expect(again.check(token, 'status')).toMatchObject({ allowed: false });
+  await admin.searchUntil({ type: 'point.fenced', from, to }, (hits) => hits.length > 0);
+  await again.close();
+});
+
 describe('where no WebSocket gets through', () => {
   let proxy: Server;
   let url: string;
