@@ -22,6 +22,7 @@ const one = (instance: string, seq?: number, more: Partial<CaseInstance> = {}): 
   joinedIndex: 1n,
   retired: false,
   quarantined: false,
+  failOpen: [],
   mayHoldLease: true,
   ack: seq === undefined ? undefined : ack(seq),
   ...more,
@@ -106,6 +107,17 @@ describe('a case', () => {
     // Nobody knows the table at that seq yet: neither true nor false.
     const early = one('b', 9, { ack: ack(9, { isTrue: undefined }) });
     expect(closeCase(order, [one('a', 7), early], 0)).toBeUndefined();
+  });
+
+  it('is incomplete where tools fail open for who has not attested it: no lease fences those', () => {
+    const failOpen = ['search'];
+    expect(closeCase(order, [one('a', 7, { failOpen })], 0)).toMatchObject({ result: 'enforced' });
+    expect(closeCase(order, [one('a', 7), one('b', 6, { failOpen })], FENCED_AFTER_US - 1)).toBeUndefined();
+    const incomplete = [{ reason: 'unfenced', point: 'gateway', count: 1 }];
+    expect(closeCase(order, [one('b', 6, { failOpen })], FENCED_AFTER_US)).toMatchObject({ incomplete });
+    const gone = one('b', 6, { failOpen, mayHoldLease: false });
+    expect(closeCase(order, [one('a', 7), gone], 0)).toMatchObject({ result: 'incomplete', incomplete });
+    expect(closeCase(order, [one('a', 7), { ...gone, retired: true }], 0)).toMatchObject({ result: 'enforced' });
   });
 
   it('is incomplete where something was allowed after it', () => {

@@ -100,6 +100,7 @@ export class ModelStore {
         joinedIndex,
         retired: false,
         quarantined: false,
+        failOpen: [],
         ack: ack && {
           ...{ seq: ack.seq, keyTypes: ack.keyTypes, mappingHash: '', log: 'activity/0/g1', index: 0n, appendedUs: 0 },
           isTrue: known === undefined ? undefined : known === ack.hash,

@@ -17,7 +17,7 @@ interface ListOptions extends TargetOptions {
   all?: true;
 }
 
-const COUNTS = ['acked', 'partial', 'contradicting', 'silent', 'fenced', 'absent'] as const;
+const COUNTS = ['acked', 'partial', 'contradicting', 'silent', 'fenced', 'unfenced', 'absent'] as const;
 /** Instances that are shown one by one; `--json` has them all. */
 const MAX_SHOWN = 20;
 /** How long it is waited before it connects again. */

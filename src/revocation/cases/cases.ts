@@ -125,6 +125,7 @@ export class Cases {
       joined_index: bigint;
       retired: boolean;
       quarantined: boolean;
+      fail_open: string[];
       seq: bigint | null;
       log: string | null;
       index: bigint | null;
@@ -133,7 +134,7 @@ export class Cases {
       mapping_hash: string | null;
       is_true: boolean | null;
     }>(
-      `select i.instance, i.point, i.joined_index, i.retired, coalesce(p.quarantined, false) as quarantined,
+      `select i.instance, i.point, i.joined_index, i.retired, i.fail_open, coalesce(p.quarantined, false) as quarantined,
          a.seq, a.log, a.index, a.appended_at_us, a.key_types, encode(a.mapping_hash, 'hex') as mapping_hash,
          t.state_hash = a.state_hash as is_true
        from keelson.case_instance i left join keelson.case_point p using (point) left join keelson.case_ack a using (instance)
@@ -145,6 +146,7 @@ export class Cases {
       joinedIndex: row.joined_index,
       retired: row.retired,
       quarantined: row.quarantined,
+      failOpen: row.fail_open,
       mayHoldLease: true,
       ack:
         row.seq === null

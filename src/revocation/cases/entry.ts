@@ -11,9 +11,10 @@ const MAX_POINTS = 200;
 const RANK: Readonly<Partial<Record<Standing, number>>> = {
   contradicting: 0,
   partial: 1,
-  fenced: 2,
-  absent: 3,
-  acked: 4,
+  unfenced: 2,
+  fenced: 3,
+  absent: 4,
+  acked: 5,
 };
 const COUNTED = ['acked', 'fenced', 'partial', 'contradicting', 'absent'] as const;
 

@@ -12,7 +12,7 @@ import {
 
 /** What is not proven, and whom it is about. */
 export interface CaseGap {
-  /** Of the order (`Incomplete`), or `no_instances`, `unmapped_keys`, `contradicting_ack`, `allowed_after`. */
+  /** Of the order (`Incomplete`), or `no_instances`, `unmapped_keys`, `contradicting_ack`, `unfenced`, `allowed_after`. */
   readonly reason: string;
   readonly issuer?: string;
   readonly count?: number;
@@ -72,6 +72,7 @@ export function gapsOf(order: OpenCase, instances: readonly StandingInstance[]):
     ...order.incomplete,
     ...(instances.length === 0 ? [{ reason: 'no_instances' }] : []),
     ...unmappedByPoint(instances),
+    ...unfencedByPoint(instances),
     ...contradicting.map(({ point, instance }) => ({ reason: 'contradicting_ack', point, instance })),
     ...order.contradictions.slice(0, MAX_NAMED).map(sayAllowed),
   ];
@@ -89,6 +90,14 @@ function unmappedByPoint(instances: readonly StandingInstance[]): CaseGap[] {
   return [...points]
     .slice(0, MAX_NAMED)
     .map(([point, { types, count }]) => ({ reason: 'unmapped_keys', point, count, keyTypes: [...types].sort() }));
+}
+
+function unfencedByPoint(instances: readonly StandingInstance[]): CaseGap[] {
+  const points = new Map<string, number>();
+  for (const { point, standing } of instances) {
+    if (standing === 'unfenced') points.set(point, (points.get(point) ?? 0) + 1);
+  }
+  return [...points].slice(0, MAX_NAMED).map(([point, count]) => ({ reason: 'unfenced', point, count }));
 }
 
 const sayAllowed = ({ log, index, point, instance }: Contradiction): CaseGap => ({

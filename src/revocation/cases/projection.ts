@@ -8,7 +8,7 @@ import { splitPage } from '../../ledger/page.js';
 import type { Fold, FoldBatch, Projection, ProjectionDifference } from '../../ledger/projection.js';
 import { learnFrom, learnSchemas } from '../../ledger/schemas.js';
 import { ACK_BYTES, parseAck } from '../../protocol/ack.js';
-import { numberOf, textOf } from '../body.js';
+import { numberOf, textOf, textsOf } from '../body.js';
 
 export const CASES = 'cases';
 const TABLES = ['case_instance', 'case_ack', 'case_closed', 'case_point', 'case_reopened'] as const;
@@ -17,6 +17,8 @@ const TYPES = new Set([
   'point.retired',
   'point.quarantined',
   'point.released',
+  'point.unfenced',
+  'point.fenced',
   'ack.collected',
   'case.closed',
   'case.reopened',
@@ -92,6 +94,9 @@ class CasesFold implements Fold {
       case 'point.quarantined':
       case 'point.released':
         return this.#quarantine(tx, record, at);
+      case 'point.unfenced':
+      case 'point.fenced':
+        return this.#failOpen(tx, record);
       case 'ack.collected':
         return this.#ack(tx, record, at);
       case 'case.closed':
@@ -105,8 +110,8 @@ class CasesFold implements Fold {
     const instance = textOf(body, 'instance');
     if (instance === undefined) return;
     await tx.query(
-      `insert into ${this.schema}.case_instance (instance, point, joined_index, joined_at_us, retired)
-       values ($1, $2, $3, $4, false) on conflict (instance) do nothing`,
+      `insert into ${this.schema}.case_instance (instance, point, joined_index, joined_at_us, retired, fail_open)
+       values ($1, $2, $3, $4, false, '{}') on conflict (instance) do nothing`,
       [instance, textOf(body, 'point') ?? '', index, appendedUs],
     );
   }
@@ -116,6 +121,14 @@ class CasesFold implements Fold {
       `update ${this.schema}.case_instance set retired = true where point = $1 and ($2::text is null or instance = $2)`,
       [textOf(body, 'point') ?? '', textOf(body, 'instance') ?? null],
     );
+  }
+
+  async #failOpen(tx: PoolClient, { type, body }: DecodedRecord): Promise<void> {
+    const tools = type === 'point.unfenced' ? textsOf(body, 'fail_open') : [];
+    await tx.query(`update ${this.schema}.case_instance set fail_open = $2 where instance = $1`, [
+      textOf(body, 'instance') ?? '',
+      tools,
+    ]);
   }
 
   async #quarantine(tx: PoolClient, { type, body }: DecodedRecord, { index }: At): Promise<void> {

@@ -38,6 +38,8 @@ export interface CaseInstance {
   readonly retired: boolean;
   /** Its point is out of service: it gets no lease. */
   readonly quarantined: boolean;
+  /** Tools that it lets be called once its lease has ended. */
+  readonly failOpen: readonly string[];
   /** Undefined: it attested nothing yet. */
   readonly ack: CaseAck | undefined;
   /** False: every lease that it had when the cases were read is over. */
@@ -69,10 +71,12 @@ export interface OpenCase {
  * - `acked`: it attested the order. `partial`: it did, and can't find keys of every type that the order holds.
  * - `contradicting`: it attested another table than there is, which is no ack.
  * - `silent`: it has not attested it (yet). `fenced`: nor has it a lease any more that was granted before.
+ * - `unfenced`: the same, but tools of it fail open, so that no end of a lease proves anything.
  * - `absent`: it had no lease by then, so nobody waits for it. `retired`: nor will it have one again.
  * - `later`: it joined after the order, so its first table held it.
  */
-export type Standing = 'acked' | 'partial' | 'contradicting' | 'silent' | 'fenced' | 'absent' | 'retired' | 'later';
+export type Standing =
+  'acked' | 'partial' | 'contradicting' | 'silent' | 'fenced' | 'unfenced' | 'absent' | 'retired' | 'later';
 
 /** @param waitedUs how long the order's last part is known to have been committed, by a clock that is never set. */
 export function standingOf(
@@ -86,8 +90,9 @@ export function standingOf(
     return unmappedTypes(order, one).length > 0 ? 'partial' : 'acked';
   }
   if (one.joinedIndex > order.index) return 'later';
-  if (!one.mayHoldLease) return one.retired ? 'retired' : 'absent';
-  return waitedUs < FENCED_AFTER_US ? 'silent' : 'fenced';
+  const fails = one.failOpen.length > 0;
+  if (!one.mayHoldLease) return one.retired ? 'retired' : fails ? 'unfenced' : 'absent';
+  return waitedUs < FENCED_AFTER_US ? 'silent' : fails ? 'unfenced' : 'fenced';
 }
 
 /** Types of keys that the order holds, and the instance's mapping can't find in a token. */

@@ -34,6 +34,7 @@ export const CaseView = Type.Object({
   contradicting: Type.Integer({ description: 'Instances that attested another table than there is' }),
   silent: Type.Integer({ description: 'Instances that did not attest it yet, and may have a lease from before' }),
   fenced: Type.Integer({ description: 'Instances that did not, and whose lease ran out that was granted before' }),
+  unfenced: Type.Integer({ description: 'The same, where tools fail open: that proves nothing' }),
   absent: Type.Integer({ description: 'Instances that had no lease when it was ordered: nobody waits for them' }),
   incomplete: Type.Array(Gap),
   entry: Type.Optional(Entry),
@@ -44,7 +45,7 @@ const InstanceView = Type.Object({
   instance: Type.String(),
   point: Type.String(),
   status: Type.String({
-    description: 'acked, partial, contradicting, silent, fenced, absent, retired or later (joined after it)',
+    description: 'acked, partial, contradicting, silent, fenced, unfenced, absent, retired or later (joined after it)',
   }),
   ack: Type.Optional(
     Type.Object({
@@ -67,6 +68,7 @@ const PointView = Type.Object({
   contradicting: Type.Integer(),
   silent: Type.Integer(),
   fenced: Type.Integer(),
+  unfenced: Type.Integer(),
   absent: Type.Integer(),
 });
 const Step = Type.Object({
@@ -110,8 +112,8 @@ export type CaseDetail = Static<typeof CaseDetail>;
 type InstanceView = Static<typeof InstanceView>;
 type Counts = Omit<Static<typeof PointView>, 'point'>;
 
-const COUNTED = ['acked', 'partial', 'contradicting', 'silent', 'fenced', 'absent'] as const;
-const NO_COUNTS: Counts = { acked: 0, partial: 0, contradicting: 0, silent: 0, fenced: 0, absent: 0 };
+const COUNTED = ['acked', 'partial', 'contradicting', 'silent', 'fenced', 'unfenced', 'absent'] as const;
+const NO_COUNTS: Counts = { acked: 0, partial: 0, contradicting: 0, silent: 0, fenced: 0, unfenced: 0, absent: 0 };
 
 /** How a case stands: as it was closed, else as it is. */
 interface Standings {
@@ -167,7 +169,7 @@ export function viewDetail(
 ): CaseDetail {
   const standings = standingsNow(row, instances);
   const shown = standings.instances.map((one) => withSilence(one, silentUs));
-  const late = new Set(['silent', 'contradicting', 'fenced', 'absent']);
+  const late = new Set(['silent', 'contradicting', 'fenced', 'unfenced', 'absent']);
   return {
     ...sumUp(row, standings),
     points: standings.points.map((one) => ({ ...one })),
@@ -202,6 +204,11 @@ function standingsClosed({ contradictions }: CaseRow, { points, instances, incom
       point,
       ...NO_COUNTS,
       ...Object.fromEntries(COUNTED.map((what) => [what, Number(counts[what] ?? 0)])),
+      // The entry counts them in what is not proven.
+      unfenced: (incomplete ?? []).reduce(
+        (sum, gap) => (gap.reason === 'unfenced' && gap.point === point ? sum + Number(gap.count ?? 0) : sum),
+        0,
+      ),
     })),
     instances: (instances ?? []).map(({ instance, point, status, log, index, acked_at, unmapped }) => ({
       instance,
