@@ -81,6 +81,7 @@ export type ErrorCode =
   | 'already_running'
   | 'address_in_use'
   | 'missing_key'
+  | 'keys_expired'
   | 'unsupported_platform'
   | 'not_ready'
   | 'timeout'

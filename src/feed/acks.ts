@@ -8,12 +8,14 @@ import { ACK_BYTES, checkAck, parseAck } from '../protocol/ack.js';
 import type { Realm } from '../protocol/signed.js';
 import type { FeedCore } from './core.js';
 import type { Instance } from './instances.js';
+import type { FeedMetrics } from './metrics.js';
 
 export interface AcksOptions {
   readonly intake: Pick<Intake, 'publishOwn'>;
   readonly logger: Logger;
   readonly realm: Realm;
   readonly generation: number;
+  readonly metrics: Pick<FeedMetrics, 'acked'>;
 }
 
 const COLLECT_MS = 1_000;
@@ -48,6 +50,7 @@ export class Acks {
     }
     checkAck(this.options.realm, instance.publicKey, bytes);
     const name = formatHex(ack.instance);
+    this.options.metrics.acked();
     const before = this.#waiting.get(name);
     if (before !== undefined && before.seq > ack.seq) return;
     if (before === undefined && this.#waiting.size >= MAX_WAITING) {

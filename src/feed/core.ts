@@ -16,6 +16,7 @@ import { signHead } from '../protocol/head.js';
 import { encodeSnapshot, encodeSnapshotHead } from '../protocol/snapshot.js';
 
 export interface FeedOptions {
+  /** The first one; `signed_by` says which follows. */
   readonly signer: Signer;
   readonly ledger: string;
   readonly generation: number;
@@ -33,6 +34,8 @@ export type FeedInput =
   /** A read that began at `beganUs` found lifecycle committed to `size` entries. */
   | { readonly kind: 'read'; readonly beganUs: number; readonly size: bigint }
   | { readonly kind: 'read_failed' }
+  /** Another key is in force. */
+  | { readonly kind: 'signed_by'; readonly signer: Signer }
   /** The table is folded to so many entries of lifecycle. */
   | { readonly kind: 'folded'; readonly size: bigint };
 
@@ -52,6 +55,7 @@ interface Waiting {
 
 export class FeedCore {
   readonly options: FeedOptions;
+  #signer: Signer;
   /** Who waits for the next read, by instance: of each their last request, however long there is no answer. */
   waiting = new Map<string, Waiting>();
   /** Who waited when the read began that is under way, or is folded to; they alone are answered by it. */
@@ -69,6 +73,7 @@ export class FeedCore {
   /** @param recent the changes that led to the table as it is, the last ones of them. */
   constructor(options: FeedOptions, recent: Uint8Array = new Uint8Array(0)) {
     this.options = options;
+    this.#signer = options.signer;
     this.#firstSeq = options.table.seq - recent.length / FACT_BYTES;
     this.keep(recent);
   }
@@ -77,11 +82,21 @@ export class FeedCore {
     return this.options.table.seq;
   }
 
+  get signer(): Signer {
+    return this.#signer;
+  }
+
+  /** What was signed is signed again: the key before may not be in force any more. */
+  signBy(signer: Signer): void {
+    this.#signer = signer;
+    this.#signedHead = this.#snapshot = undefined;
+  }
+
   /** The head of the table as it is. */
   signedHead(): Uint8Array {
-    const { signer, ledger, generation, table } = this.options;
+    const { ledger, generation, table } = this.options;
     if (this.#signedHead?.seq !== table.seq) {
-      const bytes = signHead(signer, ledger, { generation, ...table.head() });
+      const bytes = signHead(this.#signer, ledger, { generation, ...table.head() });
       this.#signedHead = { seq: table.seq, bytes };
     }
     return this.#signedHead.bytes;
@@ -137,6 +152,9 @@ export function step(core: FeedCore, input: FeedInput, nowUs: number): FeedEffec
     case 'read_failed':
       core.reading = false;
       return [...waitAgain(core), ...read(core)];
+    case 'signed_by':
+      core.signBy(input.signer);
+      return [];
     case 'folded':
       if (input.size > core.foldedSize) core.foldedSize = input.size;
       return grant(core, nowUs);
@@ -171,13 +189,13 @@ function grant(core: FeedCore, nowUs: number): FeedEffect[] {
   const { read: last, foldedSize, options } = core;
   if (last === undefined || foldedSize < last.size) return [];
   core.read = undefined;
-  const { signer, ledger, generation, table } = options;
+  const { ledger, generation, table } = options;
   const head = { generation, ...table.head() };
   const readAgeUs = Math.max(0, Math.ceil(nowUs - last.beganUs));
   const granted = [...core.asked.values()].map(({ to, request }): FeedEffect => ({
     kind: 'grant',
     to,
-    bytes: signGrant(signer, ledger, { ...request, readAgeUs, head }),
+    bytes: signGrant(core.signer, ledger, { ...request, readAgeUs, head }),
   }));
   core.asked = new Map();
   return [...granted, ...read(core)];

@@ -4,7 +4,6 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import pg from 'pg';
 import { equalBytes } from '../core/bytes.js';
 import { KeelsonError } from '../core/error.js';
-import type { Signer } from '../core/signer.js';
 import type { Clock } from '../platform/clock.js';
 import type { Logger } from '../platform/logger.js';
 import { FACT_BYTES } from '../protocol/fact.js';
@@ -12,6 +11,8 @@ import { MAX_FRAME_FACTS } from '../protocol/frame.js';
 import type { LeaseRequest } from '../protocol/grant.js';
 import { FOLDED_CHANNEL } from '../revocation/store.js';
 import { FeedCore, step, type FeedEffect, type FeedInput } from './core.js';
+import type { FeedKeys } from './keys.js';
+import type { FeedMetrics } from './metrics.js';
 import { POINTS_CHANNEL } from './points.js';
 import { applyChanges, type FeedStore } from './store.js';
 
@@ -19,12 +20,13 @@ export interface FeedShellOptions {
   readonly store: FeedStore;
   /** For a connection that listens. */
   readonly databaseUrl: string;
-  readonly signer: Signer;
+  readonly keys: Pick<FeedKeys, 'signer' | 'onSigner'>;
   readonly ledger: string;
   readonly generation: number;
   readonly keptFacts: number;
   readonly clock: Clock;
   readonly logger: Logger;
+  readonly metrics: FeedMetrics;
   /** Told what was said on `POINTS_CHANNEL`, in whichever process. */
   readonly onPoints: (what: string) => void;
 }
@@ -45,6 +47,7 @@ export class Feed {
   readonly #listeners = new Set<FrameListener>();
   #core: FeedCore | undefined;
   #next = 0;
+  #committed = 0n;
   #wake: (() => void) | undefined;
   #behind = true;
   #running: Promise<void> = Promise.resolve();
@@ -52,6 +55,9 @@ export class Feed {
 
   constructor(options: FeedShellOptions) {
     this.#options = options;
+    options.keys.onSigner((signer) => {
+      if (this.#core !== undefined) this.#step({ kind: 'signed_by', signer });
+    });
   }
 
   start(): void {
@@ -135,7 +141,14 @@ export class Feed {
     }
   }
 
+  /** Entries of lifecycle that are committed, as far as was read, and not folded yet; undefined before the table is read. */
+  get lagEntries(): number | undefined {
+    const core = this.#core;
+    return core && Number(this.#committed > core.foldedSize ? this.#committed - core.foldedSize : 0n);
+  }
+
   #answer(to: number, grant: Uint8Array | undefined): void {
+    if (grant !== undefined) this.#options.metrics.granted();
     this.#asked.get(to)?.(grant);
     this.#asked.delete(to);
   }
@@ -148,6 +161,7 @@ export class Feed {
       const asked = [...this.core.asked.keys()];
       const beganUs = this.#nowUs();
       const size = await store.readSize(this.#process, asked);
+      this.#committed = size;
       this.#step({ kind: 'read', beganUs, size });
       this.#wakeUp();
     } catch (error) {
@@ -160,13 +174,13 @@ export class Feed {
 
   /** Folds what the tables have more, and tells how far that is. */
   async #follow(): Promise<void> {
-    const { store, logger, signer, ledger, generation, keptFacts } = this.#options;
+    const { store, logger, keys, ledger, generation, keptFacts } = this.#options;
     const { signal } = this.#stopping;
     while (!signal.aborted) {
       try {
         if (this.#core === undefined) {
           const { table, recent } = await store.load(keptFacts);
-          this.#core = new FeedCore({ signer, ledger, generation, table, keptFacts }, recent);
+          this.#core = new FeedCore({ signer: keys.signer, ledger, generation, table, keptFacts }, recent);
         }
         this.#behind = false;
         await this.#catchUp();

@@ -1,4 +1,6 @@
 /** `/v1/feed` for instances: all that the socket does, too, by plain GET and POST. docs/feed.md */
+import { promisify } from 'node:util';
+import { constants, gzip } from 'node:zlib';
 import type { FastifyContextConfig, FastifyReply } from 'fastify';
 import { Type } from 'typebox';
 import { KeelsonError } from '../core/error.js';
@@ -48,7 +50,11 @@ function registerReads(http: Http, options: FeedRoutesOptions): void {
     { config: signed, schema: { tags, summary: 'The whole table, with its signed head' } },
     async (request, reply) => {
       await authenticateInstance(options, request);
-      return sendBytes(reply, feed.core.snapshot());
+      keys.requireInForce();
+      const bytes = feed.core.snapshot();
+      void reply.header('vary', 'accept-encoding');
+      if (!takesGzip(request.headers['accept-encoding'])) return sendBytes(reply, bytes);
+      return sendBytes(reply.header('content-encoding', 'gzip'), await compressed(bytes));
     },
   );
   http.get(
@@ -69,6 +75,7 @@ function registerReads(http: Http, options: FeedRoutesOptions): void {
     },
     async (request, reply) => {
       await authenticateInstance(options, request);
+      keys.requireInForce();
       const { from: text, waitS = '0' } = request.query;
       const from = parseInteger('from', text, 0, 999_999_999_999_999);
       await feed.changed(from, parseInteger('waitS', waitS, 0, MAX_WAIT_S) * 1000, whenGone(reply));
@@ -81,7 +88,7 @@ function registerReads(http: Http, options: FeedRoutesOptions): void {
 }
 
 function registerWrites(http: Http, options: FeedRoutesOptions): void {
-  const { feed, acks, realm, instances } = options;
+  const { feed, keys, acks, realm, instances } = options;
   void http.register(async (scope: Http) => {
     scope.removeAllContentTypeParsers();
     scope.addContentTypeParser(
@@ -95,6 +102,7 @@ function registerWrites(http: Http, options: FeedRoutesOptions): void {
       async (request, reply) => {
         const instance = await authenticateInstance(options, request);
         if (instance.quarantined) throw new KeelsonError('forbidden', 'this point is in quarantine: it gets no lease');
+        keys.requireInForce();
         const bytes = readBody(request.body, LEASE_REQUEST_BYTES);
         const grant = await feed.lease(
           readLeaseRequest(realm, instance, bytes),
@@ -147,6 +155,19 @@ function readBody(body: unknown, length?: number): Uint8Array {
   }
   return body;
 }
+
+/** Of each snapshot what it is compressed, once, whoever asks for it. */
+const gzipped = new WeakMap<Uint8Array, Promise<Uint8Array>>();
+
+function compressed(bytes: Uint8Array): Promise<Uint8Array> {
+  let small = gzipped.get(bytes);
+  // Keys are as random as they look: trying harder gains nothing.
+  if (small === undefined) gzipped.set(bytes, (small = promisify(gzip)(bytes, { level: constants.Z_BEST_SPEED })));
+  return small;
+}
+
+const takesGzip = (accepted: string | string[] | undefined): boolean =>
+  /(?:^|,)\s*gzip\s*(?:;\s*q=(?!0(?:\.0*)?\s*(?:,|$))[\d.]+\s*)?(?:,|$)/i.test(String(accepted ?? ''));
 
 const sendBytes = (reply: FastifyReply, bytes: Uint8Array): FastifyReply =>
   reply

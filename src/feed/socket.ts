@@ -5,7 +5,6 @@
 import websocket from '@fastify/websocket';
 import type { FastifyRequest } from 'fastify';
 import { Type } from 'typebox';
-import { Gauge, type Registry } from 'prom-client';
 import type { WebSocket } from 'ws';
 import { formatHex } from '../core/bytes.js';
 import { KeelsonError } from '../core/error.js';
@@ -15,15 +14,18 @@ import type { Logger } from '../platform/logger.js';
 import type { LeaseRequest } from '../protocol/grant.js';
 import { authenticateInstance } from './caller.js';
 import type { Instance } from './instances.js';
+import type { CutOff, FeedMetrics } from './metrics.js';
 import type { Points } from './points.js';
 import { readLeaseRequest, type FeedRoutesOptions } from './routes.js';
 import type { FeedSettings } from './settings.js';
 
 export interface SocketOptions extends FeedRoutesOptions {
   readonly points: Pick<Points, 'onOut'>;
-  readonly settings: FeedSettings;
-  readonly metrics: Registry;
+  readonly settings: Pick<FeedSettings, 'KEELSON_FEED_CONNECTIONS' | 'KEELSON_FEED_BUFFER_BYTES'>;
+  readonly metrics: FeedMetrics;
   readonly logger: Logger;
+  /** Who says nothing for so long is not there any more; milliseconds. */
+  readonly silentMs?: number;
 }
 
 /** Why the server closes a connection (RFC 6455 §7.4.2: 4000 to 4999 are ours). */
@@ -47,6 +49,16 @@ export const CLOSE = {
 const MESSAGES_PER_S = 5;
 const MESSAGES_BURST = 50;
 const MAX_MESSAGE_BYTES = 1024;
+/** A guard asks for a lease every 5 s at least. */
+const SILENT_MS = 90_000;
+
+const CUT_OFF: Partial<Record<number, CutOff>> = {
+  [CLOSE.malformed]: 'malformed',
+  [CLOSE.tooSlow]: 'silent',
+  [CLOSE.tooMuch]: 'flood',
+  [CLOSE.retired]: 'retired',
+  [CLOSE.connectedAgain]: 'replaced',
+};
 
 declare module 'fastify' {
   interface FastifyRequest {
@@ -58,16 +70,22 @@ declare module 'fastify' {
 export async function registerSocket(http: Http, options: SocketOptions): Promise<void> {
   /** By instance: of several the newest. */
   const connections = new Map<string, Connection>();
-  new Gauge({
-    name: 'keelson_feed_connections',
-    help: 'Instances that are connected to this process',
-    registers: [options.metrics],
-    collect() {
-      this.set(connections.size);
-    },
-  });
+  options.metrics.gauge(
+    'keelson_feed_connections',
+    'Instances that are connected to this process',
+    () => connections.size,
+  );
+  const { silentMs = SILENT_MS } = options;
+  // One timer for all of them: 10,000 would wake this process as often.
+  const sweep = setInterval(() => {
+    const latest = performance.now() - silentMs;
+    for (const connection of connections.values()) connection.endIfSilent(latest);
+  }, silentMs / 6).unref();
   const stop = options.feed.onFrame((from, frame) => {
     for (const connection of connections.values()) connection.tell(from, frame);
+  });
+  const stopKeys = options.keys.onSet((keySet) => {
+    for (const connection of connections.values()) connection.tellKeys(keySet);
   });
   const stopOut = options.points.onOut((isOut, why) => {
     for (const connection of connections.values()) {
@@ -81,6 +99,8 @@ export async function registerSocket(http: Http, options: SocketOptions): Promis
   http.addHook('preClose', async () => {
     stop();
     stopOut();
+    stopKeys();
+    clearInterval(sweep);
     for (const connection of connections.values()) connection.end(CLOSE.goingAway, 'this server stops');
   });
   http.route({
@@ -101,6 +121,7 @@ export async function registerSocket(http: Http, options: SocketOptions): Promis
       }
       // Before the upgrade: an answer of HTTP says more than a close code.
       void options.feed.core;
+      options.keys.requireInForce();
     },
     handler: () => {
       throw new KeelsonError('malformed_request', 'this is a WebSocket: send Upgrade, or ask /v1/feed/changes');
@@ -125,6 +146,7 @@ class Connection {
   #budget = MESSAGES_BURST;
   #refilledMs = performance.now();
   #ended = false;
+  #heardMs = performance.now();
   readonly #gone = new AbortController();
 
   constructor(
@@ -133,6 +155,7 @@ class Connection {
     private readonly options: SocketOptions,
   ) {
     socket.on('message', (data, isBinary) => this.#hear(data as Buffer, isBinary));
+    socket.on('ping', () => (this.#heardMs = performance.now()));
     socket.on('error', () => this.end(CLOSE.malformed, 'not what a feed hears'));
     socket.once('close', () => this.#gone.abort());
   }
@@ -154,16 +177,28 @@ class Connection {
     this.#seq = this.options.feed.core.seq;
   }
 
+  tellKeys(keySet: Uint8Array): void {
+    if (!this.#ended) this.#send(keySet);
+  }
+
   end(code: number, reason: string): void {
     if (this.#ended) return;
     this.#ended = true;
+    const why = CUT_OFF[code];
+    if (why !== undefined) this.options.metrics.cutOff(why);
     this.socket.close(code, reason);
     // Who does not answer is gone, whether they know or not.
     setTimeout(() => this.socket.terminate(), 5_000).unref();
   }
 
+  /** @param latestMs since when it must have said something, monotonic */
+  endIfSilent(latestMs: number): void {
+    if (this.#heardMs < latestMs) this.end(CLOSE.tooSlow, 'nothing was heard of this instance');
+  }
+
   #hear(data: Buffer, isBinary: boolean): void {
     if (this.#ended) return;
+    this.#heardMs = performance.now();
     if (!this.#mayHear()) return this.end(CLOSE.tooMuch, 'too many messages');
     try {
       if (!isBinary) throw new KeelsonError('malformed_message', 'not binary');
@@ -191,6 +226,7 @@ class Connection {
       this.options.logger.error({ err: error }, 'feed: a bug');
       return this.end(CLOSE.bug, 'internal');
     }
+    this.options.metrics.refused(error.code);
     // It comes again: the database may, too, and a feed that is behind will know the seq.
     if (error.code === 'database_unavailable' || error.code === 'not_ready' || error.code === 'overloaded') return;
     if (error.code === 'unauthenticated') this.end(CLOSE.retired, 'this instance was retired');
@@ -208,6 +244,8 @@ class Connection {
 
   #send(bytes: Uint8Array): void {
     if (this.socket.bufferedAmount > this.options.settings.KEELSON_FEED_BUFFER_BYTES) {
+      if (!this.#ended) this.options.metrics.cutOff('slow');
+      this.#ended = true;
       this.socket.terminate();
       return;
     }

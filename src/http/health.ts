@@ -9,6 +9,7 @@ import type { Readiness } from './readiness.js';
 const Check = Type.Object({
   name: Type.String(),
   ready: Type.Boolean(),
+  warning: Type.Optional(Type.String({ description: 'It is ready, and will not be for long' })),
   code: Type.Optional(Type.String()),
   detail: Type.Optional(Type.String()),
 });

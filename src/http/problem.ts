@@ -78,6 +78,7 @@ const STATUS: Record<ErrorCode, number> = {
   already_running: 500,
   address_in_use: 500,
   missing_key: 500,
+  keys_expired: 503,
   malformed_key: 400,
   unsupported_platform: 500,
   not_ready: 503,

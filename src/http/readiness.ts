@@ -1,12 +1,14 @@
 /** What must hold before this process should be sent work. Rooms add checks; /readyz runs them all and names what fails. */
 import { KeelsonError } from '../core/error.js';
 
-/** Resolves when fine; rejects with why not. */
-export type ReadinessCheck = () => void | Promise<void>;
+/** Resolves when fine, with what will not be for long, if anything; rejects with why not. */
+export type ReadinessCheck = () => string | undefined | void | Promise<string | undefined | void>;
 
 export interface CheckResult {
   readonly name: string;
   readonly ready: boolean;
+  /** It is ready, and somebody should see to it that it stays so. */
+  readonly warning?: string;
   /** The error's code and message; never its cause. */
   readonly code?: string;
   readonly detail?: string;
@@ -37,8 +39,8 @@ export class Readiness {
       );
     });
     try {
-      await Promise.race([Promise.resolve().then(check), late]);
-      return { name, ready: true };
+      const warning = await Promise.race([Promise.resolve().then(check), late]);
+      return { name, ready: true, ...(typeof warning === 'string' ? { warning } : {}) };
     } catch (error) {
       if (error instanceof KeelsonError) return { name, ready: false, code: error.code, detail: error.message };
       return { name, ready: false, code: 'internal', detail: 'the check failed' };

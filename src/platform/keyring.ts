@@ -1,5 +1,5 @@
 import { createHash, createSecretKey, hkdfSync, randomBytes, type KeyObject } from 'node:crypto';
-import { chmod, mkdir, readFile } from 'node:fs/promises';
+import { chmod, mkdir, readdir, readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { KeelsonError } from '../core/error.js';
 import type { Signer } from '../core/signer.js';
@@ -38,11 +38,12 @@ export interface KeyFingerprints {
 }
 
 const KINDS = ['signing', 'encryption', 'mac'] as const;
-/** Keys of the feed: the one that signs it, and the root that signs for that one and may be taken elsewhere. */
+/** Keys of the feed: those that sign it, and the root that signs for them and may be taken elsewhere. */
 type FeedKind = 'feed' | 'feed-root';
 type Kind = (typeof KINDS)[number] | FeedKind;
 
 const HEADER = 'keelson-key-1';
+const FEED_FILE = /^feed(-[0-9a-f]{16})?\.key$/;
 
 /**
  * Opens the keyring below `dataFolder`. With `expected` (the database knows an installation) every key must be there and match;
@@ -90,13 +91,38 @@ function assemble(bytes: Record<(typeof KINDS)[number], Uint8Array>): Keyring {
 }
 
 /**
- * The signer of one of the feed's keys, from its file beside the others.
- * @param make whether it is made where it is missing; else undefined.
+ * The feed keys whose files are here: `feed.key`, and `feed-<16 hex digits>.key` of those that came after it.
+ * @throws KeelsonError `missing_key`: one is damaged, or another file
+ */
+export async function listFeedKeys(dataFolder: string): Promise<Signer[]> {
+  const folder = join(dataFolder, 'keys');
+  const names = (await readdir(folder)).filter((name) => FEED_FILE.test(name)).sort();
+  const seeds = await Promise.all(names.map((name) => readKey(join(folder, name), 'feed')));
+  return seeds.flatMap((seed) => (seed === undefined ? [] : [nodeSigner(seed)]));
+}
+
+/** Makes a feed key. @param name of its file; absent: after the key. */
+export async function makeFeedKey(dataFolder: string, name?: string): Promise<Signer> {
+  const seed = randomBytes(32);
+  const signer = nodeSigner(seed);
+  const file = name ?? `feed-${Buffer.from(signer.publicKey).toString('hex').slice(0, 16)}.key`;
+  const path = join(dataFolder, 'keys', file);
+  await makeDurably(path, formatKey('feed', seed));
+  // Another process's, if it was first.
+  return nodeSigner((await readKey(path, 'feed')) ?? seed);
+}
+
+/**
+ * The root that signs sets of feed keys; undefined where its file is not here.
+ * @param from the data folder, or the file itself.
  * @throws KeelsonError `missing_key`: damaged, or another file
  */
-export async function openFeedKey(dataFolder: string, kind: FeedKind, make: boolean): Promise<Signer | undefined> {
-  const path = join(dataFolder, 'keys', `${kind}.key`);
-  const seed = (await readKey(path, kind)) ?? (make ? await makeKey(path, kind, false) : undefined);
+export async function openRootKey(
+  from: string,
+  { make = false, file = false }: { readonly make?: boolean; readonly file?: boolean } = {},
+): Promise<Signer | undefined> {
+  const path = file ? from : join(from, 'keys', 'feed-root.key');
+  const seed = (await readKey(path, 'feed-root')) ?? (make ? await makeKey(path, 'feed-root', false) : undefined);
   return seed && nodeSigner(seed);
 }
 

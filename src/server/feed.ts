@@ -4,8 +4,9 @@ import { Admissions } from '../feed/admission.js';
 import { Enrolments } from '../feed/enrolments.js';
 import { Feed } from '../feed/feed.js';
 import { Instances } from '../feed/instances.js';
+import { FeedMetrics } from '../feed/metrics.js';
 import { registerJoin } from '../feed/join-route.js';
-import { openFeedKeys } from '../feed/keys.js';
+import { FeedKeys } from '../feed/keys.js';
 import { readLeaseless, readSilence } from '../feed/leases.js';
 import { Points } from '../feed/points.js';
 import { registerPoints } from '../feed/point-routes.js';
@@ -48,7 +49,16 @@ export async function openFeed(
   const { config, logger, clock, database, storage, installation, keyring } = foundation;
   const { ledgerName: ledger } = installation;
   const generation = Number(installation.generation.slice(1));
-  const keys = await openFeedKeys({ database, clock }, storage.dataFolder, ledger);
+  const realm = { ledger, verifier: nodeVerifier };
+  const keys = await FeedKeys.open({ database, clock, dataFolder: storage.dataFolder, realm, logger });
+  keys.start();
+  const feedMetrics = new FeedMetrics(metrics);
+  feedMetrics.gauge('keelson_feed_key_set_version', 'Version of the set of feed keys in force', () => keys.version);
+  feedMetrics.gauge(
+    'keelson_feed_key_set_expires_seconds',
+    'When that set expires, seconds since 1970',
+    () => keys.expiresUs / 1e6,
+  );
   const instances = new Instances({ database, clock, intake, ledger, generation });
   const points = new Points({ database, clock, intake, instances });
   const enrolments = new Enrolments({ database, clock });
@@ -63,26 +73,33 @@ export async function openFeed(
     // Of its own: who asks for other things must not keep anybody from a lease.
     store: new FeedStore(storage.openPool(FEED_POOL_SIZE), nodeHasher),
     databaseUrl: storage.databaseUrl,
-    signer: keys.signer,
+    keys,
     ledger,
     generation,
     keptFacts: config.KEELSON_FEED_KEPT_CHANGES,
     clock,
     logger,
+    metrics: feedMetrics,
     onPoints: (what) => points.changed(what),
   });
-  const realm = { ledger, verifier: nodeVerifier };
-  const acks = new Acks({ intake, logger, realm, generation });
+  const acks = new Acks({ intake, logger, realm, generation, metrics: feedMetrics });
+  readiness.add('feed-keys', () => keys.check());
   readiness.add('feed', () => {
     if (feed.failure instanceof KeelsonError) throw feed.failure;
     if (feed.failure !== undefined) throw new KeelsonError('not_ready', 'the feed does not go on');
   });
+  feedMetrics.gauge(
+    'keelson_feed_lag_entries',
+    'Entries of lifecycle that are committed and not folded yet',
+    () => feed.lagEntries,
+  );
   feed.start();
   const { guardKey } = revocationMaterial(foundation);
   const cursors = createCursors(keyring.macKey('cursor').export());
-  const options = { feed, acks, keys, points, instances, realm, clock, settings: config, metrics, logger };
+  const options = { feed, acks, keys, points, instances, realm, clock, settings: config, metrics: feedMetrics, logger };
   return {
     async register(http) {
+      feedMetrics.watch(http);
       registerPoints(http, { points, enrolments, instances, cursors });
       registerJoin(http, { admissions, instances, realm, keys, guardKey, generation });
       registerFeed(http, options);
@@ -97,6 +114,7 @@ export async function openFeed(
     },
     close: async () => {
       await joinFile.close();
+      await keys.close();
       await acks.close();
       await feed.close();
     },

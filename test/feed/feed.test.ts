@@ -197,6 +197,16 @@ describe('the feed', () => {
     const atUs = Date.now() * 1000;
     const asked = { method: 'GET', path };
     expect(await ask(signRequest(signer, ledger, asked, { instance, atUs }))).toBe(200);
+    const bodies = await Promise.all(
+      ['gzip', 'identity', 'gzip;q=0, br'].map(async (encoding) => {
+        const authorization = signRequest(signer, ledger, asked, { instance, atUs });
+        const answer = await fetch(server.url + path, { headers: { authorization, 'accept-encoding': encoding } });
+        expect(answer.headers.get('content-encoding')).toBe(encoding === 'gzip' ? 'gzip' : null);
+        return Buffer.from(await answer.arrayBuffer());
+      }),
+    );
+    expect(bodies[0]!.toString('latin1', 0, 4)).toBe('KRS1');
+    for (const body of bodies) expect(body).toEqual(bodies[0]);
     for (const header of [
       '',
       'Keelson',

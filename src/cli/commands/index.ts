@@ -3,6 +3,7 @@ import type { Context } from '../command.js';
 import { createCase } from './case.js';
 import { createCertificate } from './certificate.js';
 import { createExportTiles } from './export-tiles.js';
+import { createFeedKey } from './feed-key.js';
 import { createFsck } from './fsck.js';
 import { createGet } from './get.js';
 import { createIdentity } from './identity.js';
@@ -41,6 +42,7 @@ export const COMMANDS: readonly ((context: Context) => Command)[] = [
   createCase,
   createPoint,
   createCertificate,
+  createFeedKey,
   createFsck,
   createRebuild,
 ];
