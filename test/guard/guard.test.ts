@@ -194,6 +194,32 @@ describe('a lease', () => {
   });
 });
 
+describe('a tool that fails open', () => {
+  it('is called where nobody can tell, and not where the table refuses', () => {
+    const { feed, guard } = synced();
+    guard.core.failOpen = new Set(['status']);
+    const verdict = (tool?: string, facts = TOKEN): Decision =>
+      check(
+        guard.core,
+        KnownToken.of(guard.core, facts),
+        tool === undefined ? undefined : new KnownTool(guard.core, tool),
+      );
+    expect(verdict('status')).toEqual({ allowed: true });
+    feed.block(keyOf('principal', 'bob'), keyOf('tool', 'deploy'));
+    guard.hear(feed.frame(0));
+    guard.clock.pass(60 * S);
+    expect(verdict('status')).toEqual({ allowed: true, unfenced: 'stale' });
+    expect([verdict('other'), verdict()]).toMatchObject([{ reason: 'stale' }, { reason: 'stale' }]);
+    expect(verdict('status', { ...TOKEN, subject: 'bob' })).toMatchObject({ reason: 'blocked' });
+    expect(verdict('status', { ...TOKEN, issuedAtUs: guard.clock.wallUs() + 61 * S })).toMatchObject({
+      reason: 'issued_in_future',
+    });
+    guard.core.failOpen = new Set(['*']);
+    expect(verdict()).toEqual({ allowed: true, unfenced: 'stale' });
+    expect(verdict('deploy')).toMatchObject({ reason: 'blocked' });
+  });
+});
+
 describe('what a guard hears', () => {
   it('changes nothing with any bit flipped, and is good afterwards', () => {
     const { feed, guard } = synced();

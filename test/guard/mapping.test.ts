@@ -1,5 +1,6 @@
 import { describe, expect, it } from 'vitest';
 import { formatHex } from '../../src/core/bytes.js';
+import { describeToken } from '../../src/guard/describe.js';
 import { ENTRA, KEYCLOAK, readClaims, STANDARD, summarize } from '../../src/guard/mapping.js';
 import { nodeHasher } from '../../src/platform/hasher.js';
 
@@ -63,4 +64,36 @@ it('a mapping has one hash, whatever the order of its members, and says what it 
   expect(formatHex(summarize(nodeHasher, reversed).hash)).toBe(formatHex(summarize(nodeHasher, STANDARD).hash));
   expect(formatHex(summarize(nodeHasher, ENTRA).hash)).not.toBe(formatHex(summarize(nodeHasher, STANDARD).hash));
   expect(summarize(nodeHasher, { jti: 'jti' }).keyTypes).toEqual(['token', 'tool']);
+});
+
+describe('a decision is told of its token', () => {
+  const describeClaims = (claims: Record<string, unknown>): Record<string, unknown> =>
+    describeToken(readClaims(STANDARD, { iss: 'https://idp', iat: 1_800_000_000, ...claims }, 'ab'));
+
+  it('who acts for whom, and which token it was', () => {
+    const act = { sub: 'agent-2', act: { sub: 'agent-1' } };
+    const person = { issuer: 'https://idp', id: 'ana' };
+    expect(describeClaims({ sub: 'ana', jti: 't', client_id: 'c', sid: 's', act })).toEqual({
+      agent: 'agent-2',
+      client: 'c',
+      user: person,
+      delegation_chain: [{ agent: 'agent-2' }, { agent: 'agent-1' }],
+      context: { session_id: 's' },
+      token: {
+        jti: 't',
+        issuer: 'https://idp',
+        client_id: 'c',
+        issued_at: '2027-01-15T08:00:00.000Z',
+        subject: person,
+      },
+    });
+  });
+
+  it('no person where it names none, its digest where it has no id, no time that is none', () => {
+    expect(describeClaims({ sub: 'spiffe://x/me' })).toMatchObject({ agent: 'spiffe://x/me', token: { digest: 'ab' } });
+    for (const claims of [{ sub: 'spiffe://x/me' }, { sub: 'c', client_id: 'c' }, {}]) {
+      expect(describeClaims(claims)).not.toHaveProperty('user');
+    }
+    expect(describeClaims({ iat: 1e300 }).token).not.toHaveProperty('issued_at');
+  });
 });
