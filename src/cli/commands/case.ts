@@ -79,7 +79,7 @@ function createShow(context: Context): Command {
 
 const pathOf = (order: string): string => `/v1/cases/${encodeURIComponent(order)}`;
 
-/** At most 100 columns, as long as the names of points are not longer than 40. */
+/** At most 100 columns, as long as the names of points are not longer than 30. */
 function formatCase(found: Answer): string[] {
   const instances = listOf(found, 'instances');
   return [
