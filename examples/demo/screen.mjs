@@ -61,7 +61,16 @@ export function makeScreen(out) {
         print(`  instance ${instance} of ${point}: ${status}${entry}`);
       }
     },
-    end: ({ ms }) => print(`\nAll of it took ${seconds(ms)}. What stands behind it: docs/revocation.md`),
+    certificate: ({ bytes }) =>
+      title(`Its certificate, ${bytes} bytes, verified by another process that knows the ledger's key alone`),
+    verified: ({ ok, order, result, says, changedCode }) => {
+      const counts = Object.entries(says).map(([word, lines]) => `${lines.length} ${word}`);
+      print(`  order ${order}: ${result}, said in ${counts.join(', ')}`);
+      print(`  as it is: ${ok ? paint(32, 'ok') : paint(31, 'WRONG')}`);
+      print(`  with one letter changed: ${changedCode === 0 ? paint(31, 'ok') : paint(32, 'refused')}`);
+    },
+    end: ({ ms }) =>
+      print(`\nAll of it took ${seconds(ms)}. What stands behind it: docs/revocation.md, docs/certificate.md`),
   };
   return (told) => lines[told.event]?.(told);
 }

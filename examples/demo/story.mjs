@@ -1,6 +1,8 @@
 // @ts-check
 /** What happens, in order. Each event goes to `say`, whoever shows it. */
 import { createHmac, randomUUID } from 'node:crypto';
+import { readFileSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { createIssuer, ISSUER } from '../gateway/issuer.mjs';
 
@@ -80,11 +82,15 @@ export async function tell(world, say, signal) {
   const order = await findOrder(world, keelson, webhook.id);
   const closed = await followCase(world, keelson, order);
   say({ event: 'case', ...closed });
+  const { file, ...certified } = await certify(world, keelson, order);
+  say({ event: 'certificate', ...certified });
+  const checked = await verify(world, file, keelson.verifierKey);
+  say({ event: 'verified', ...checked });
   say({ event: 'end', ms: Math.round(performance.now() - beganMs) });
   const isRight = after.every(({ user, ...counts }) =>
     user === SAM.user ? counts.with.allowed === 0 && counts.without.refused === 0 : counts.with.refused === 0,
   );
-  return isRight && closed.state === 'enforced';
+  return isRight && closed.state === 'enforced' && checked.code === 0 && checked.changedCode !== 0;
 }
 
 /** HR may speak for the company's people. Answers the secret that it signs with. @param {Keelson} keelson */
@@ -227,6 +233,33 @@ async function followCase(world, { ask }, order) {
     return found.state !== 'open';
   }, 'the case is closed');
   return found;
+}
+
+/**
+ * Keeps the certificate of a case as a file.
+ * @param {World} world
+ * @param {Keelson} keelson
+ * @param {string} order
+ */
+async function certify(world, { askText }, order) {
+  const text = await askText('GET', `/v1/cases/${order}/certificate`);
+  const file = join(world.folder, 'certificate.json');
+  writeFileSync(file, text);
+  return { file, bytes: Buffer.byteLength(text) };
+}
+
+/**
+ * Checks it as an auditor would, with nothing but the ledger's key; then one of which a character was changed.
+ * @param {World} world
+ * @param {string} file
+ * @param {string} key
+ */
+async function verify(world, file, key) {
+  const { code, said } = await world.runCli(['verify', file, '--key', key, '--json']);
+  const changed = join(world.folder, 'changed.json');
+  writeFileSync(changed, readFileSync(file, 'utf8').replace(/"acked"/, '"asked"'));
+  const { code: changedCode } = await world.runCli(['verify', changed, '--key', key]);
+  return { code, ...JSON.parse(said), changedCode };
 }
 
 /** Every call of every agent. */

@@ -22,7 +22,8 @@ const KEPT_LINES = 30;
  * @typedef {object} Keelson
  * @property {string} url
  * @property {string} verifierKey
- * @property {(method: string, path: string, body?: unknown, headers?: Record<string, string>) => Promise<any>} ask as its administrator
+ * @property {(method: string, path: string, body?: unknown) => Promise<string>} askText as its administrator
+ * @property {(method: string, path: string, body?: unknown) => Promise<any>} ask the same, where the answer is JSON
  */
 
 export class World {
@@ -52,21 +53,25 @@ export class World {
     const find = (/** @type {RegExp} */ pattern) => pattern.exec(said)?.[1] ?? '';
     const url = find(/listens on (\S+)/);
     const token = readFileSync(find(/admin token +(\S+)/), 'utf8').trim();
-    /** @type {Keelson['ask']} */
-    const ask = async (method, path, body, headers) => {
-      const json = body === undefined ? {} : { 'content-type': 'application/json' };
+    /** @type {Keelson['askText']} */
+    const askText = async (method, path, body) => {
       const answer = await fetch(url + path, {
         method,
-        headers: { authorization: `Bearer ${token}`, ...json, ...headers },
+        headers: {
+          authorization: `Bearer ${token}`,
+          ...(body === undefined ? {} : { 'content-type': 'application/json' }),
+        },
         ...(body === undefined ? {} : { body: JSON.stringify(body) }),
         signal: this.signal,
       });
       const text = await answer.text();
       if (!answer.ok) throw new Error(`${method} ${path} was answered ${answer.status}: ${text.slice(0, 500)}`);
-      return text === '' ? undefined : JSON.parse(text);
+      return text;
     };
+    /** @type {Keelson['ask']} */
+    const ask = async (...asked) => JSON.parse(await askText(...asked));
     await this.until(() => ask('GET', '/readyz').catch(() => false), 'Keelson is ready');
-    return { url, verifierKey: find(/verifier key +(\S+)/), ask };
+    return { url, verifierKey: find(/verifier key +(\S+)/), ask, askText };
   }
 
   /**
