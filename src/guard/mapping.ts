@@ -23,6 +23,9 @@ export interface Mapping {
   readonly groups?: Claims;
   readonly grants?: readonly string[];
   readonly delegations?: readonly string[];
+  readonly environment?: Claims;
+  /** Where the enforcement point is; of a token that does not say another. No claim, but the name itself. */
+  readonly ownEnvironment?: string;
   /** Claims that name agents; a SPIFFE ID as `sub` is one anyway. */
   readonly agents?: readonly string[];
   /** RFC 8693: the chain of who acts. */
@@ -31,7 +34,7 @@ export interface Mapping {
   readonly issuedAt?: Claims;
 }
 
-/** RFC 9068 access tokens, RFC 8693 actors. */
+/** RFC 9068 access tokens, RFC 8693 actors; grants, delegations and the environment by the names that they have everywhere in Keelson. */
 export const STANDARD: Mapping = {
   issuer: 'iss',
   jti: 'jti',
@@ -39,6 +42,9 @@ export const STANDARD: Mapping = {
   sessionId: 'sid',
   clientId: ['client_id', 'azp'],
   groups: 'groups',
+  grants: ['grant_id', 'grant'],
+  delegations: ['delegation_id', 'delegation'],
+  environment: 'environment',
   actor: 'act',
   issuedAt: 'iat',
 };
@@ -104,6 +110,7 @@ export function readClaims(mapping: Mapping, claims: ClaimSet, digest?: string):
     actors,
     delegations: texts(claims, mapping.delegations),
     grants: texts(claims, mapping.grants),
+    environment: text(mapping.environment) ?? mapping.ownEnvironment,
     groups: groups?.filter(isText).slice(0, MAX_VALUES) ?? [],
     // What is no number counts as not said: under a cutoff that is refused.
     issuedAtUs: typeof issuedAt === 'number' && Number.isFinite(issuedAt) ? issuedAt * 1_000_000 : undefined,
@@ -125,6 +132,7 @@ export function summarize(hasher: Hasher, mapping: Mapping): MappingSummary {
     ...has('agent', 'agents', 'subject', 'actor'),
     ...has('client', 'clientId'),
     ...has('membership', 'groups'),
+    ...has('environment', 'environment', 'ownEnvironment'),
     // The host names it with each call.
     'tool',
   ] satisfies KeyType[];

@@ -41,6 +41,17 @@ describe('claims', () => {
     });
   });
 
+  it('name grants and delegations, and the environment, else the point’s own', () => {
+    const claims = { grant_id: 'g', delegation: ['d-1', 'd-2'], environment: 'staging' };
+    expect(readClaims(STANDARD, claims)).toMatchObject({
+      grants: ['g'],
+      delegations: ['d-1', 'd-2'],
+      environment: 'staging',
+    });
+    const own = { ...STANDARD, ownEnvironment: 'production' };
+    expect([{}, claims].map((one) => readClaims(own, one).environment)).toEqual(['production', 'staging']);
+  });
+
   it('that are of another type, inherited, or without end are not there', () => {
     const endless: Record<string, unknown> = { sub: 'a' };
     endless.act = endless;
@@ -64,6 +75,8 @@ it('a mapping has one hash, whatever the order of its members, and says what it 
   expect(formatHex(summarize(nodeHasher, reversed).hash)).toBe(formatHex(summarize(nodeHasher, STANDARD).hash));
   expect(formatHex(summarize(nodeHasher, ENTRA).hash)).not.toBe(formatHex(summarize(nodeHasher, STANDARD).hash));
   expect(summarize(nodeHasher, { jti: 'jti' }).keyTypes).toEqual(['token', 'tool']);
+  expect(summarize(nodeHasher, { ownEnvironment: 'production' }).keyTypes).toEqual(['environment', 'tool']);
+  for (const ready of [STANDARD, ENTRA, KEYCLOAK]) expect(summarize(nodeHasher, ready).keyTypes).toHaveLength(10);
 });
 
 describe('a decision is told of its token', () => {
