@@ -4,7 +4,7 @@ import { defineConfig } from 'vitest/config';
 export default defineConfig({
   test: {
     include: ['test/**/*.test.ts'],
-    exclude: ['test/chaos/**'],
+    exclude: ['test/chaos/**', '**/node_modules/**'],
     globalSetup: 'test/support/global-setup.ts',
     maxWorkers: 2,
     testTimeout: 60_000,

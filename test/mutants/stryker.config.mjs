@@ -1,0 +1,21 @@
+// `npm run test:mutants`: docs/mutants.md. Nothing is left in the checkout but test/mutants/node_modules.
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+
+const folder = join(tmpdir(), 'keelson-mutants');
+
+export default {
+  mutate: ['src/protocol/*.ts', 'src/guard/{core,step,check,mapping,describe,holdings}.ts'],
+  testRunner: 'vitest',
+  plugins: ['@stryker-mutator/vitest-runner'],
+  vitest: { configFile: 'test/mutants/vitest.config.ts' },
+  coverageAnalysis: 'perTest',
+  concurrency: 2,
+  timeoutMS: 20_000,
+  ignorePatterns: ['.ci', '.kafka', 'bench', 'docs', 'examples', 'migrations', 'packages'],
+  tempDirName: folder,
+  reporters: ['clear-text', 'json', 'html'],
+  clearTextReporter: { allowColor: false, reportTests: false, logTests: false },
+  jsonReporter: { fileName: join(folder, 'mutants.json') },
+  htmlReporter: { fileName: join(folder, 'mutants.html') },
+};

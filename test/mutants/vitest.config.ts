@@ -1,0 +1,20 @@
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { defineConfig } from 'vitest/config';
+
+/** What every mutant is shown: tests that start nothing and take no time. */
+const QUICK = [
+  'test/protocol/{check,fail-open,key-map,keys,lease-time,part,snapshot,vectors}.test.ts',
+  'test/guard/{guard,holdings,mapping,memory,vectors}.test.ts',
+  'test/feed/core.test.ts',
+];
+/** What those are shown besides that survive: `MUTANTS_TESTS=thorough`. */
+const THOROUGH = ['test/protocol/table-model.test.ts', 'test/verify/certificate.test.ts', 'test/mutants/simulation.ts'];
+
+export default defineConfig({
+  cacheDir: join(tmpdir(), 'keelson-mutants', 'vite'),
+  test: {
+    include: process.env.MUTANTS_TESTS === 'thorough' ? [...QUICK, ...THOROUGH] : QUICK,
+    testTimeout: 60_000,
+  },
+});
