@@ -153,9 +153,8 @@ async function open(
   await provisioning.register(http);
   await openHr(http, foundation, intake.intake, access, metrics);
   registerWebhooks(http, { webhooks, clock });
-  const feed = await openFeed(foundation, intake.intake, readiness, metrics, {
-    bundles: () => believed.configuration.current.bundles,
-  });
+  const believes = { bundles: () => believed.configuration.current.bundles };
+  const feed = await openFeed(foundation, intake.intake, readiness, metrics, believes, revocation);
   closing.add(feed.close);
   await feed.register(http);
   const { points } = feed;

@@ -9,6 +9,7 @@ import type { Logger } from '../platform/logger.js';
 import { FACT_BYTES } from '../protocol/fact.js';
 import { MAX_FRAME_FACTS } from '../protocol/frame.js';
 import type { LeaseRequest } from '../protocol/grant.js';
+import type { FoldedFacts } from '../revocation/follower.js';
 import { FOLDED_CHANNEL } from '../revocation/store.js';
 import { FeedCore, step, type FeedEffect, type FeedInput } from './core.js';
 import type { FeedKeys } from './keys.js';
@@ -48,6 +49,10 @@ export class Feed {
   #core: FeedCore | undefined;
   #next = 0;
   #committed = 0n;
+  /** Where the tables were last. */
+  #written = 0;
+  /** Chains of what was heard, by seq, until the tables are there. */
+  readonly #heard = new Map<number, Uint8Array>();
   #wake: (() => void) | undefined;
   #behind = true;
   #running: Promise<void> = Promise.resolve();
@@ -194,22 +199,44 @@ export class Feed {
     }
   }
 
+  /**
+   * Facts that this process itself has folded from what is committed: told at once where they go on from here. The tables have them a
+   * little later, and are held against them then; where they don't go on, the tables are read.
+   */
+  hear({ from, facts }: FoldedFacts): void {
+    const table = this.#core?.options.table;
+    if (table?.seq !== from || facts.length === 0 || facts.length > MAX_FRAME_FACTS * FACT_BYTES) return;
+    if (applyChanges(table, facts)) {
+      this.#heard.set(table.seq, table.head().chainHash);
+      return this.#step({ kind: 'changed', facts });
+    }
+    // Two tables at one seq: the one that is written down counts.
+    this.#core = undefined;
+    this.#wakeUp();
+  }
+
   async #catchUp(): Promise<void> {
     const { store } = this.#options;
     const { table } = this.core.options;
     const { size, seq, chainHash } = await store.folded();
     while (table.seq < seq) {
-      const changes = await store.changesSince(table.seq, Math.min(MAX_FRAME_FACTS, seq - table.seq));
+      const from = table.seq;
+      const changes = await store.changesSince(from, Math.min(MAX_FRAME_FACTS, seq - from));
+      // Heard meanwhile.
+      if (table.seq > from) continue;
       if (changes.length === 0 || changes.length % FACT_BYTES !== 0 || !applyChanges(table, changes)) {
         throw new KeelsonError('tampered', `the changes behind ${table.seq} are not those that were folded`);
       }
       this.#step({ kind: 'changed', facts: changes });
     }
     // A projection that is folded anew is behind for a while: nothing is granted until it is not.
-    if (seq < table.seq) return;
-    if (!equalBytes(chainHash, table.head().chainHash)) {
+    if (seq < this.#written) return;
+    const told = seq === table.seq ? table.head().chainHash : this.#heard.get(seq);
+    if (told !== undefined && !equalBytes(chainHash, told)) {
       throw new KeelsonError('tampered', `the table at ${seq} is not the one that was told`);
     }
+    this.#written = seq;
+    for (const before of this.#heard.keys()) if (before <= seq) this.#heard.delete(before);
     this.#step({ kind: 'folded', size });
   }
 

@@ -5,12 +5,19 @@ import type { Log } from '../ledger/log.js';
 import { learnSchemas } from '../ledger/schemas.js';
 import type { LedgerWatch } from '../ledger/watch.js';
 import type { Database } from '../platform/database.js';
+import { FACT_BYTES } from '../protocol/fact.js';
 import { foldEvent } from './fold.js';
 import { LIFECYCLE, readLifecycle } from './lifecycle.js';
 import { findLifecycle } from './projection.js';
 import { RevocationState, type KeyMaterial } from './state.js';
 
 const READ_ENTRIES = 4096n;
+
+/** Facts of the table that follow on `from`, 25 bytes each; what they were folded from is committed. */
+export interface FoldedFacts {
+  readonly from: number;
+  readonly facts: Uint8Array;
+}
 
 export class Follower {
   readonly state: RevocationState;
@@ -19,6 +26,7 @@ export class Follower {
   #schemas: SchemaRegistry | undefined;
   #behind = true;
   readonly #hints = new Hints();
+  readonly #listeners = new Set<(folded: FoldedFacts) => void>();
   #wake: (() => void) | undefined;
   readonly #unsubscribe: () => void;
 
@@ -66,7 +74,7 @@ export class Follower {
       for (const event of readLifecycle(this.#size, pages, schemas)) foldEvent(this.state, event);
       this.#size = to;
     }
-    this.state.forgetChanges();
+    this.#tell();
   }
 
   /** False where there was nothing that goes on from here. */
@@ -81,8 +89,21 @@ export class Follower {
       this.#size = batch.to;
       folded = true;
     }
-    if (folded) this.state.forgetChanges();
+    if (folded) this.#tell();
     return folded;
+  }
+
+  /** Hears of facts as soon as they are folded here, before any table has them. Returns how to stop. */
+  onFacts(listener: (folded: FoldedFacts) => void): () => void {
+    this.#listeners.add(listener);
+    return () => void this.#listeners.delete(listener);
+  }
+
+  #tell(): void {
+    for (const { seq, facts } of this.state.tableChanges) {
+      for (const listener of this.#listeners) listener({ from: seq - facts.length / FACT_BYTES, facts });
+    }
+    this.state.forgetChanges();
   }
 
   /** Resolves when this process commits to lifecycle, or did since the last `catchUp`; after `timeoutMs`; or when `signal` aborts. */

@@ -27,7 +27,7 @@ import { nodeVerifier } from '../platform/signer.js';
 import type { PointsPort } from '../revocation/cases/points-port.js';
 import { FENCED_AFTER_US } from '../revocation/cases/standing.js';
 import type { Foundation } from './foundation.js';
-import { revocationMaterial } from './revocation.js';
+import { revocationMaterial, type RunningRevocation } from './revocation.js';
 
 const FEED_POOL_SIZE = 2;
 
@@ -45,6 +45,7 @@ export async function openFeed(
   readiness: Readiness,
   metrics: Registry,
   believed: { readonly bundles: () => ReadonlyMap<string, Bundle> },
+  revocation: Pick<RunningRevocation, 'onFacts'>,
 ): Promise<RunningFeed> {
   const { config, logger, clock, database, storage, installation, keyring } = foundation;
   const { ledgerName: ledger } = installation;
@@ -94,6 +95,7 @@ export async function openFeed(
     () => feed.lagEntries,
   );
   feed.start();
+  const stopHearing = revocation.onFacts((folded) => feed.hear(folded));
   const { guardKey } = revocationMaterial(foundation);
   const cursors = createCursors(keyring.macKey('cursor').export());
   const options = { feed, acks, keys, points, instances, realm, clock, settings: config, metrics: feedMetrics, logger };
@@ -113,6 +115,7 @@ export async function openFeed(
       reconnect: (instances) => points.reconnect(instances),
     },
     close: async () => {
+      stopHearing();
       await joinFile.close();
       await keys.close();
       await acks.close();

@@ -49,6 +49,8 @@ export interface RunningRevocation {
   readonly requests: RequestRoutesOptions;
   /** Which tokens an order is about, `limit` of them at most; undefined where nobody can tell. */
   readonly tokensOf: (order: string, limit: number) => Promise<LivingTokens | undefined>;
+  /** Facts as soon as this process has folded them. */
+  readonly onFacts: Follower['onFacts'];
   readonly close: () => Promise<void>;
 }
 
@@ -112,6 +114,7 @@ export function openRevocation(parts: RevocationParts): RunningRevocation {
       lookup,
       dryRun: (producer, asked) => dryRun(follower, survey, identity, producer, asked),
     },
+    onFacts: (listener) => follower.onFacts(listener),
     tokensOf: (order, limit) => tokensConcerned(follower, survey, identity, order, limit),
     close: async () => {
       await Promise.all([processor.close(), overdue.close()]);
