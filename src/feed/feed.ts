@@ -88,6 +88,11 @@ export class Feed {
     return this.#core;
   }
 
+  /** Which orders hold these keys; see `FeedStore.ordersOf`. */
+  ordersOf(keys: readonly string[]): Promise<Map<string, string[]>> {
+    return this.#options.store.ordersOf(keys);
+  }
+
   /** The grant that answers a request; undefined where there is none by the time `signal` aborts, or the instance asks again. */
   async lease(request: LeaseRequest, signal: AbortSignal): Promise<Uint8Array | undefined> {
     const to = this.#next++;

@@ -25,6 +25,8 @@ export interface FeedRoutesOptions extends InstanceAuth {
 export const FEED_TYPE = 'application/vnd.keelson.feed';
 const MAX_WAIT_S = 55;
 const LEASE_WAIT_MS = 10_000;
+const MAX_KEYS = 32;
+const KEY_LIST = `^[0-9a-f]{32}(,[0-9a-f]{32}){0,${MAX_KEYS - 1}}$`;
 
 const tags = ['feed'];
 /** Instances sign their requests: see caller.ts. */
@@ -83,6 +85,27 @@ function registerReads(http: Http, options: FeedRoutesOptions): void {
       // 410 (RFC 9110 §15.5.11): these changes are not told any more.
       if (frame === undefined) throw new KeelsonError('erased', 'these changes are not kept: fetch the snapshot');
       return sendBytes(reply, frame);
+    },
+  );
+  http.get(
+    '/v1/feed/orders',
+    {
+      config: signed,
+      schema: {
+        tags,
+        summary: 'Which orders hold these keys now: what a guard tells with a refusal',
+        querystring: Type.Object(
+          { keys: Type.String({ pattern: KEY_LIST, description: `1 to ${MAX_KEYS} keys in hex, parted by commas` }) },
+          { additionalProperties: false },
+        ),
+        response: { 200: Type.Object({ orders: Type.Record(Type.String(), Type.Array(Type.String())) }) },
+      },
+    },
+    async (request, reply) => {
+      await authenticateInstance(options, request);
+      const orders = await feed.ordersOf(request.query.keys.split(','));
+      void reply.header('cache-control', 'no-store');
+      return { orders: Object.fromEntries(orders) };
     },
   );
 }

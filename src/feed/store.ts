@@ -1,5 +1,5 @@
 /** What the feed reads of revocation's tables. Only what is committed counts, and all of it comes from the database that takes writes. */
-import { equalBytes } from '../core/bytes.js';
+import { equalBytes, formatHex } from '../core/bytes.js';
 import { KeelsonError } from '../core/error.js';
 import type { Database } from '../platform/database.js';
 import type { Hasher } from '../core/hasher.js';
@@ -108,6 +108,17 @@ export class FeedStore {
     );
     const { size, seq, chain_hash } = rows[0]!;
     return { size: size ?? 0n, seq: Number(seq ?? 0n), chainHash: chain_hash ?? new Uint8Array(32) };
+  }
+
+  /** The orders that hold each of these keys (32 hex digits) as it is folded, the oldest cause first. */
+  async ordersOf(keys: readonly string[]): Promise<Map<string, string[]>> {
+    const { rows } = await this.database.query<{ key: Buffer; orders: string[] }>(
+      `select k.key, array_agg(k.order_name order by c.index) as orders
+       from keelson.revocation_key k join keelson.revocation_cause c using (order_name)
+       where k.key = any($1) group by k.key`,
+      [keys.map((key) => Buffer.from(key, 'hex'))],
+    );
+    return new Map(rows.map(({ key, orders }) => [formatHex(key), orders]));
   }
 
   /** Forgets a process that reads no more. */

@@ -1,7 +1,6 @@
 /** Whether a call may go on, as far as revocation is concerned. Everything that is not known for certain is a refusal. */
 import { formatHex } from '../core/bytes.js';
-import type { RevokedReason } from '../protocol/check.js';
-import { checkToken } from '../protocol/check.js';
+import { checkToken, type RevokedReason, type Verdict } from '../protocol/check.js';
 import type { FactTable } from '../protocol/fact-table.js';
 import { deriveKey } from '../protocol/keys.js';
 import { keysOfToken, type TokenFacts } from '../protocol/token-keys.js';
@@ -25,6 +24,10 @@ export interface Refused {
   readonly reason: RefusalReason;
   /** The change that made it so; the table's last where it is not about a key. */
   readonly seq: number;
+  /** The key that the table refuses. */
+  readonly key?: Uint8Array;
+  /** The order that holds the key, once this instance has asked for its name: never in the way of an answer, so the first may lack it. */
+  readonly order?: string;
 }
 
 export interface Allowed {
@@ -72,7 +75,7 @@ export class KnownToken {
     if (this.#seq !== table.seq || this.#table !== table) {
       // Whether it is issued in the future is no matter of the table.
       const found = checkToken(table, this.keys, this.issuedAtUs, Infinity, skewUs);
-      this.#refusal = found.revoked ? { allowed: false, reason: found.reason, seq: found.seq } : undefined;
+      this.#refusal = refusalOf(found);
       this.#table = table;
       this.#seq = table.seq;
     }
@@ -115,7 +118,7 @@ export class KnownTool {
     this.#look(table);
     if (this.#slot < 0) return undefined;
     const found = checkToken(table, [this.#key], issuedAtUs, Infinity, skewUs);
-    return found.revoked ? { allowed: false, reason: found.reason, seq: found.seq } : undefined;
+    return refusalOf(found);
   }
 
   #look(table: FactTable): void {
@@ -128,6 +131,11 @@ export class KnownTool {
     this.#seq = table.seq;
   }
 }
+
+const refusalOf = (found: Verdict): Refused | undefined =>
+  found.revoked
+    ? { allowed: false, reason: found.reason, seq: found.seq, ...(found.key === undefined ? {} : { key: found.key }) }
+    : undefined;
 
 /** Why nothing is allowed, or nothing for this tool; whatever the token. By the clocks as they were read last. */
 export function distrustOf(core: GuardCore, tool: KnownTool | undefined): Distrust | undefined {

@@ -3,7 +3,18 @@ import type { Named, TokenFacts } from '../protocol/token-keys.js';
 
 /** Never the token itself; its digest where it has no id. */
 export function describeToken(facts: TokenFacts): Record<string, unknown> {
-  const { issuer, jti, digest, subject, clientId, sessionId, issuedAtUs, actors = [], agents = [] } = facts;
+  const {
+    issuer,
+    jti,
+    digest,
+    subject,
+    clientId,
+    sessionId,
+    issuedAtUs,
+    environment,
+    actors = [],
+    agents = [],
+  } = facts;
   const isPerson = subject !== undefined && subject !== clientId && !isSpiffe(subject);
   const person = isPerson ? (issuer === undefined ? subject : { issuer, id: subject }) : undefined;
   const issuedAt = issuedAtUs === undefined ? undefined : formatTime(issuedAtUs);
@@ -14,7 +25,10 @@ export function describeToken(facts: TokenFacts): Record<string, unknown> {
     delegation: facts.delegations?.[0],
     grant: facts.grants?.[0],
     delegation_chain: actors.length === 0 ? undefined : actors.map(({ id }: Named) => ({ agent: id })),
-    context: sessionId === undefined ? undefined : { session_id: sessionId },
+    context:
+      sessionId === undefined && environment === undefined
+        ? undefined
+        : defined({ session_id: sessionId, environment }),
     token: defined({
       jti,
       digest: jti === undefined ? digest : undefined,

@@ -88,7 +88,10 @@ export const guardRoutes = Object.assign(
 );
 
 /** Not trusted for now: come back; revoked: get another token (RFC 6750 §3.1). */
-function refuse(reply: FastifyReply, { reason, seq }: Refused | typeof NO_TOKEN): FastifyReply {
+function refuse(
+  reply: FastifyReply,
+  { reason, seq, order }: Omit<Refused, 'reason'> & { readonly reason: string },
+): FastifyReply {
   const isTemporary = reason === 'stale' || reason === 'starting';
   if (isTemporary) void reply.header('retry-after', '1');
   else void reply.header('www-authenticate', `Bearer error="invalid_token", error_description="${reason}"`);
@@ -102,5 +105,6 @@ function refuse(reply: FastifyReply, { reason, seq }: Refused | typeof NO_TOKEN)
       title: 'refused by revocation',
       status: isTemporary ? 503 : 401,
       seq,
+      ...(order === undefined ? {} : { order }),
     });
 }

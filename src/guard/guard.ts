@@ -14,6 +14,7 @@ import { readClaims, STANDARD, summarize, type ClaimSet, type Mapping } from './
 import { Counters, type GuardMetrics } from './metrics.js';
 import { Memory } from './memory.js';
 import { nodeClock } from './node-clock.js';
+import { Orders } from './orders.js';
 import { Publisher, type DecidedOn, type PublishedDecision, type PublisherOptions } from './publisher.js';
 import { step, type Effect, type Input } from './step.js';
 
@@ -64,6 +65,7 @@ export class Guard {
   readonly #config: GuardConfig;
   readonly #mapping: Mapping;
   readonly #connection: Connection;
+  readonly #orders: Orders;
   readonly #memory: Memory | undefined;
   readonly #holdings = new Holdings();
   readonly #counters = new Counters();
@@ -92,6 +94,7 @@ export class Guard {
     const onProblem = (error: unknown): void => this.#tell(error instanceof Error ? error : new Error(String(error)));
     this.#memory = folder === undefined ? undefined : new Memory(folder, this.core, onProblem);
     this.publisher = publish === undefined ? undefined : new Publisher(this.core, { ...publish, url, onProblem });
+    this.#orders = new Orders({ url, membership }, onProblem);
     this.#connection = new Connection({
       url,
       membership,
@@ -120,6 +123,7 @@ export class Guard {
     this.core.failOpen = new Set();
     clearInterval(this.#timer);
     this.#connection.close();
+    this.#orders.close();
     this.core.lease = undefined;
     await this.#starting;
     await Promise.all([this.#memory?.close(), this.publisher?.close()]);
@@ -144,7 +148,7 @@ export class Guard {
   check(token: KnownToken, tool?: string): Decision {
     const decision = check(this.core, token, tool === undefined ? undefined : this.#tool(tool));
     this.#counters.count(decision);
-    return decision;
+    return decision.allowed ? decision : this.#orders.name(decision);
   }
 
   /**

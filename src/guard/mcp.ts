@@ -77,14 +77,15 @@ export function guardTool<A extends readonly unknown[], E extends CallExtra, R>(
 interface Refusal {
   readonly reason: string;
   readonly seq: number;
+  readonly order?: string;
 }
 
 const NO_TOKEN = { allowed: false, reason: 'no_token', seq: 0 } as const;
 
-const refuse = ({ reason, seq }: Refusal): CallResult => ({
+const refuse = ({ reason, seq, order }: Refusal): CallResult => ({
   content: [{ type: 'text', text: `refused: ${reason} (revocation ${seq})` }],
   isError: true,
-  _meta: { 'keelson/refusal': { reason, seq } },
+  _meta: { 'keelson/refusal': { reason, seq, ...(order === undefined ? {} : { order }) } },
 });
 
 /** Resolves with a refusal once the session is ended; never before. */

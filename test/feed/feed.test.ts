@@ -81,6 +81,8 @@ describe('a guard on the feed', () => {
     await revoke('ana');
     await until(() => hers.signal.aborted);
     expect(guard.check(ana!, 'deploy')).toMatchObject({ allowed: false, reason: 'blocked' });
+    const { body: ordered } = await admin.get<{ items: Json[] }>('/v1/cases');
+    await until(() => (guard.check(ana!, 'deploy') as { order?: string }).order === ordered.items[0]!.order);
     expect(guard.check(bob!, 'deploy')).toEqual({ allowed: true });
     expect(his.signal.aborted).toBe(false);
 
@@ -205,6 +207,12 @@ describe('the feed', () => {
         return Buffer.from(await answer.arrayBuffer());
       }),
     );
+    for (const keys of ['', 'ab', 'z'.repeat(32), Array(33).fill('a'.repeat(32)).join()]) {
+      const orders = `/v1/feed/orders?keys=${keys}`;
+      const authorization = signRequest(signer, ledger, { method: 'GET', path: orders }, { instance, atUs });
+      expect((await fetch(server.url + orders, { headers: { authorization } })).status).toBe(400);
+    }
+    expect((await fetch(`${server.url}/v1/feed/orders?keys=${'a'.repeat(32)}`)).status).toBe(401);
     expect(bodies[0]!.toString('latin1', 0, 4)).toBe('KRS1');
     for (const body of bodies) expect(body).toEqual(bodies[0]);
     for (const header of [

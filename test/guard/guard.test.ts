@@ -54,6 +54,7 @@ describe('a guard', () => {
       allowed: false,
       reason: 'blocked',
       seq: 1,
+      key: keyOf('principal', 'ana'),
     });
     feed.put(keyOf('principal', 'ana'), false, TOKEN.issuedAtUs);
     guard.hear(feed.frame(2));

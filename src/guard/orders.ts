@@ -1,0 +1,92 @@
+/**
+ * By which order a key is refused. Frames and snapshots say what is so, not why, so the feed is asked: once for a key and a change of it, for
+ * several at once, and nobody waits for the answer.
+ */
+import { formatHex } from '../core/bytes.js';
+import { KeelsonError } from '../core/error.js';
+import type { Refused } from './check.js';
+import { request, type FeedAddress } from './transport.js';
+
+/** Keys asked for in one request. */
+const AT_ONCE = 32;
+const COLLECT_MS = 20;
+const TIMEOUT_MS = 10_000;
+/** Keys whose orders are remembered. */
+const MAX_KNOWN = 10_000;
+/** After the feed did not answer nobody asks for so long. */
+const PAUSE_MS = 1_000;
+
+export class Orders {
+  /** By key: the change that was asked about, and the order. */
+  readonly #known = new Map<string, { readonly seq: number; readonly order: string | undefined }>();
+  readonly #wanted = new Map<string, number>();
+  readonly #stopping = new AbortController();
+  #timer: NodeJS.Timeout | undefined;
+
+  constructor(
+    private readonly address: FeedAddress,
+    private readonly onProblem: (error: unknown) => void,
+  ) {}
+
+  /** The refusal with its order, where that is known; else it is asked for. */
+  name(refused: Refused): Refused {
+    if (refused.key === undefined) return refused;
+    const key = formatHex(refused.key);
+    const known = this.#known.get(key);
+    if (known?.seq === refused.seq) return known.order === undefined ? refused : { ...refused, order: known.order };
+    if (this.#wanted.size < MAX_KNOWN) this.#wanted.set(key, refused.seq);
+    this.#askIn(COLLECT_MS);
+    return refused;
+  }
+
+  close(): void {
+    this.#stopping.abort();
+    clearTimeout(this.#timer);
+  }
+
+  #askIn(ms: number): void {
+    if (this.#stopping.signal.aborted || this.#wanted.size === 0) return;
+    this.#timer ??= setTimeout(() => void this.#ask(), ms).unref();
+  }
+
+  async #ask(): Promise<void> {
+    const some = [...this.#wanted].slice(0, AT_ONCE);
+    let pauseMs = 0;
+    try {
+      const path = `/v1/feed/orders?keys=${some.map(([key]) => key).join(',')}`;
+      const bytes = await request(this.address, path, { signal: this.#stopping.signal, timeoutMs: TIMEOUT_MS });
+      const orders = readOrders(bytes);
+      if (this.#known.size + some.length > MAX_KNOWN) this.#known.clear();
+      for (const [key, seq] of some) {
+        this.#known.set(key, { seq, order: orders.get(key) });
+        if (this.#wanted.get(key) === seq) this.#wanted.delete(key);
+      }
+    } catch (error) {
+      // Whoever refuses by these keys again asks again.
+      this.#wanted.clear();
+      pauseMs = PAUSE_MS;
+      if (!this.#stopping.signal.aborted) this.onProblem(error);
+    }
+    this.#timer = pauseMs === 0 ? undefined : setTimeout(() => this.#resume(), pauseMs).unref();
+    this.#askIn(COLLECT_MS);
+  }
+
+  #resume(): void {
+    this.#timer = undefined;
+    this.#askIn(0);
+  }
+}
+
+/** Of each key the order whose cause is the oldest. @throws KeelsonError `not_ready`: not what a feed answers */
+function readOrders(bytes: Uint8Array): Map<string, string> {
+  try {
+    const { orders } = JSON.parse(Buffer.from(bytes).toString('utf8')) as { orders: Record<string, string[]> };
+    return new Map(
+      Object.entries(orders).flatMap(([key, [first]]) =>
+        typeof first === 'string' && /^[0-9a-f]{32}$/.test(first) ? [[key, first] as const] : [],
+      ),
+    );
+  } catch (cause) {
+    throw new KeelsonError('not_ready', 'no orders, but something else', { cause });
+  }
+}
