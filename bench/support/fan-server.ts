@@ -35,7 +35,7 @@ export interface Witness {
 
 export class FanServer {
   membership!: MembershipJson;
-  #server!: ServerProcess;
+  #server: ServerProcess | undefined;
   #api!: Api;
   #secret!: Buffer;
 
@@ -52,12 +52,12 @@ export class FanServer {
     const database = await cluster.createDatabase(`bench_${kind}`);
     const [log, watch] = [await openServerLog(kind), await CommitWatch.open(database.adminUrl)];
     const server = new FanServer(database, watch, log, await makeDataFolder(), await freePort());
-    await server.#start();
-    server.#api = await Api.admin(server.#server);
-    server.membership = await enrolInstances(server.#api, database, instances);
-    await server.#api.send('PUT', `/v1/producers/${SOURCE}`, { issuer: ISSUER, hr: {} });
-    const { body } = await server.#api.post<{ secret: string }>(`/v1/producers/${SOURCE}/webhook-secrets`, {});
-    server.#secret = Buffer.from(body.secret.replace(/^whsec_/, ''), 'base64');
+    try {
+      await server.#prepare(instances);
+    } catch (error) {
+      await server.stop();
+      throw error;
+    }
     return server;
   }
 
@@ -148,7 +148,7 @@ export class FanServer {
   /** SIGKILL, and starts it again. */
   async restart(): Promise<{ readonly downMs: number; readonly listensMs: number }> {
     const killedMs = nowMs();
-    await this.#server.end('SIGKILL');
+    await this.#server!.end('SIGKILL');
     await this.#start(0);
     while (!(await fetch(`${this.url}/healthz`).catch(() => undefined))) await sleep(5);
     const listensMs = nowMs();
@@ -157,16 +157,25 @@ export class FanServer {
 
   /** Since it was started (Linux). */
   peakMemoryMb(): number {
-    const status = readFileSync(`/proc/${this.#server.pid}/status`, 'utf8');
+    const status = readFileSync(`/proc/${this.#server!.pid}/status`, 'utf8');
     return Number(/VmHWM:\s+(\d+)/.exec(status)?.[1]) / 1024;
   }
 
   async stop(): Promise<void> {
-    await this.#server.end();
+    await this.#server?.end();
     await this.watch.close();
     await this.database.drop();
     await this.log.close();
     await rm(this.dataFolder, { recursive: true, force: true });
+  }
+
+  async #prepare(instances: number): Promise<void> {
+    await this.#start();
+    this.#api = await Api.admin(this.#server!);
+    this.membership = await enrolInstances(this.#api, this.database, instances);
+    await this.#api.send('PUT', `/v1/producers/${SOURCE}`, { issuer: ISSUER, hr: {} });
+    const { body } = await this.#api.post<{ secret: string }>(`/v1/producers/${SOURCE}/webhook-secrets`, {});
+    this.#secret = Buffer.from(body.secret.replace(/^whsec_/, ''), 'base64');
   }
 
   async #start(readyTimeoutMs = 60_000): Promise<void> {

@@ -29,10 +29,10 @@ export async function enrolInstances(api: Api, database: BenchDatabase, count: n
     const rows = Array.from({ length: Math.min(ROWS, count - from) }, (_, i) => {
       const { signer, instance } = signerOf(membership.ledger, from + i);
       const hex = (bytes: Uint8Array): string => `'\\x${Buffer.from(bytes).toString('hex')}'`;
-      return `(${hex(instance)}, '${POINT}', ${hex(signer.publicKey)}, ${membership.generation}, 0)`;
+      return `(${hex(instance)}, '${POINT}', ${hex(signer.publicKey)}, ${membership.generation}, 0, true)`;
     });
     await database.query(
-      `insert into keelson.feed_instance (id, point, public_key, generation, joined_at_us) values ${rows.join()} on conflict do nothing`,
+      `insert into keelson.feed_instance (id, point, public_key, generation, joined_at_us, announced) values ${rows.join()} on conflict do nothing`,
     );
   }
   return membership;
