@@ -16,23 +16,27 @@ export class WireWriter {
   }
 
   uint8(value: number): this {
-    this.#view.setUint8(this.#grow(1), value);
+    const at = this.#grow(1);
+    this.#view.setUint8(at, value);
     return this;
   }
 
   uint16(value: number): this {
-    this.#view.setUint16(this.#grow(2), value);
+    const at = this.#grow(2);
+    this.#view.setUint16(at, value);
     return this;
   }
 
   uint32(value: number): this {
-    this.#view.setUint32(this.#grow(4), value);
+    const at = this.#grow(4);
+    this.#view.setUint32(at, value);
     return this;
   }
 
   uint64(value: number): this {
     if (!Number.isSafeInteger(value) || value < 0) throw new Error(`not a number that can be sent: ${value}`);
-    this.#view.setBigUint64(this.#grow(8), BigInt(value));
+    const at = this.#grow(8);
+    this.#view.setBigUint64(at, BigInt(value));
     return this;
   }
 
@@ -58,7 +62,7 @@ export class WireWriter {
     return this.#bytes.slice(0, this.#end);
   }
 
-  /** Makes room; returns where it begins. */
+  /** Makes room, maybe in another view; returns where it begins. */
   #grow(count: number): number {
     const at = this.#end;
     this.#end += count;

@@ -7,7 +7,8 @@ const folder = join(tmpdir(), 'keelson-mutants');
 export default {
   mutate: ['src/protocol/*.ts', 'src/guard/{core,step,check,mapping,describe,holdings}.ts'],
   testRunner: 'vitest',
-  plugins: ['@stryker-mutator/vitest-runner'],
+  plugins: ['@stryker-mutator/vitest-runner', './test/mutants/messages.mjs'],
+  ignorers: ['messages'],
   vitest: { configFile: 'test/mutants/vitest.config.ts' },
   coverageAnalysis: 'perTest',
   concurrency: 2,

@@ -4,7 +4,7 @@ import { defineConfig } from 'vitest/config';
 
 /** What every mutant is shown: tests that start nothing and take no time. */
 const QUICK = [
-  'test/protocol/{check,fail-open,key-map,keys,lease-time,part,snapshot,vectors}.test.ts',
+  'test/protocol/{check,fail-open,key-map,keys,lease-time,messages,part,snapshot,vectors,wire}.test.ts',
   'test/guard/{check,guard,holdings,mapping,memory,step,vectors}.test.ts',
   'test/feed/core.test.ts',
 ];
@@ -15,6 +15,7 @@ export default defineConfig({
   cacheDir: join(tmpdir(), 'keelson-mutants', 'vite'),
   test: {
     include: process.env.MUTANTS_TESTS === 'thorough' ? [...QUICK, ...THOROUGH] : QUICK,
+    isolate: false,
     testTimeout: 60_000,
   },
 });
