@@ -190,7 +190,8 @@ export class Identity {
     )) {
       const type = graph.nodes.kind(node);
       if (type === 'principal') subjects.push(graph.nodes.id(node));
-      else if (type !== 'point' && type !== 'parent') things.push({ type, ...viewName(graph, node) });
+      else if (type === 'parent') things.push({ type: 'token', issuer: '', id: graph.nodes.id(node) });
+      else if (type !== 'point') things.push({ type, ...viewName(graph, node) });
     }
     return { mark: now, subjects, things };
   }
@@ -205,13 +206,18 @@ export class Identity {
 const find = (graph: Graph, kind: NodeKind, issuer: string, id: string): number =>
   graph.nodes.find(kind, issuer, kind === 'principal' ? Buffer.from(id, 'hex') : id);
 
-/** Nodes of origins; what is unknown, or nothing that anything hangs on (a group), is none. */
+/**
+ * Nodes of origins; what is unknown, or nothing that anything hangs on (a group), is none. A token is also what others were exchanged
+ * for, by its id alone, whether anybody ever showed it or not.
+ */
 function rootsOf(graph: Graph, origin: Origin | readonly Origin[]): number[] {
   const origins = Array.isArray(origin) ? (origin as readonly Origin[]) : [origin as Origin];
   return origins
     .flatMap((one) => {
       if ('subjects' in one) return one.subjects.map((subject) => find(graph, 'principal', '', subject));
-      return one.type === 'group' ? [] : [find(graph, one.type, one.issuer, one.id)];
+      if (one.type === 'group') return [];
+      const node = find(graph, one.type, one.issuer, one.id);
+      return one.type === 'token' ? [node, find(graph, 'parent', '', one.id)] : [node];
     })
     .filter((node) => node >= 0);
 }

@@ -97,10 +97,12 @@ export class RevocationState {
     for (const subject of cause.subjects) this.#link(subject, cause);
     if (cause.target !== undefined) {
       const { type, issuer, value, digest } = cause.target;
-      const names = [
+      // Tokens that were exchanged for it name it without its issuer.
+      const names = new Set([
         ...(value === '' ? [] : [targetName(type, issuer, value)]),
+        ...(value === '' || type !== 'token' ? [] : [targetName(type, '', value)]),
         ...(digest === undefined ? [] : [targetName(type, '', digest)]),
-      ];
+      ]);
       for (const name of names) this.#byTarget.set(name, [...(this.#byTarget.get(name) ?? []), cause.order]);
     }
     this.update(cause);

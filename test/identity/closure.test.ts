@@ -95,6 +95,19 @@ describe('what ends with a person', () => {
       expect(jtis(found.tokens)).toEqual(['second', 'third']);
     }
   });
+
+  it('tokens exchanged for one that is named end with it, whether it was seen or not', () => {
+    const events = ['first', 'second'].map((parent, n) => ({
+      type: 'token.seen',
+      token: { jti: `after-${n}`, issuer: 'https://b.example' },
+      parent,
+    }));
+    const identity = ask([{ type: 'token.seen', token: token('first') }, ...events]);
+    for (const id of ['first', 'second']) {
+      const found = identity.descendantsOf({ type: 'token', issuer: 'https://as.example', id }, NOW_US);
+      expect(jtis(found.tokens)).toEqual([id === 'first' ? 'after-0' : 'after-1']);
+    }
+  });
 });
 
 describe('what ends with an agent', () => {

@@ -3,7 +3,7 @@ import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { formatHex } from '../../../src/core/bytes.js';
 import type { TokenFacts } from '../../../src/protocol/token-keys.js';
-import { NaiveWorld, type Name, type Op, type Policy, type Token } from './naive-world.js';
+import { NaiveWorld, type Name, type Op, type Policy, type Target, type Token } from './naive-world.js';
 import { SmallKeelson, type Said } from './small-keelson.js';
 
 const AS = 'https://as';
@@ -25,6 +25,8 @@ const grant = among('grant', 3);
 const delegation = among('delegation', 4);
 const session = among('session', 2);
 const group = among('group', 2);
+const tool = among('tool', 2);
+const environment = among('env', 2);
 
 const token = fc.record({
   subject: maybe(person),
@@ -34,6 +36,9 @@ const token = fc.record({
   delegation: maybe(delegation),
   session: maybe(session),
   groups: fc.uniqueArray(group, { maxLength: 2 }),
+  tool: maybe(tool),
+  environment: maybe(environment),
+  issued: fc.nat(20),
   user: maybe(person),
   parent: maybe(fc.nat(7)),
 });
@@ -57,7 +62,13 @@ const target = fc.oneof(
   fc.record({ type: fc.constant('grant'), value: grant }),
   fc.record({ type: fc.constant('session'), value: session }),
   fc.record({ type: fc.constant('delegation'), value: delegation }),
+  fc.record({ type: fc.constant('token'), value: fc.nat(7).map(String) }),
+  fc.record({ type: fc.constant('tool'), value: tool }),
+  fc.record({ type: fc.constant('environment'), value: environment }),
 );
+const effect = fc.constantFrom(undefined, 'block', 'cutoff');
+const mode = maybe(fc.constantFrom('revoke', 'hold', 'transfer'));
+const successor = maybe(person);
 const link = { source, person: human, alias };
 const ops: fc.Arbitrary<Op> = fc.oneof(
   { weight: 4, arbitrary: op('link', link) },
@@ -100,10 +111,13 @@ const ops: fc.Arbitrary<Op> = fc.oneof(
       added: fc.uniqueArray(group, { maxLength: 2 }),
     }),
   },
-  { weight: 1, arbitrary: op('request', { principal: person, security: fc.boolean() }) },
-  { weight: 2, arbitrary: op('request', { target, security: fc.boolean() }) },
+  { weight: 2, arbitrary: op('request', { principal: person, security: fc.boolean(), effect, mode, successor }) },
+  { weight: 3, arbitrary: op('request', { target, security: fc.boolean(), effect }) },
   { weight: 1, arbitrary: op('lift', { nth: fc.nat(4) }) },
 );
+
+const tellTarget = ({ type, value }: Target): object =>
+  type === 'token' ? { type, issuer: AS, value: `jti${value}` } : { type, value };
 
 /** An op as the event that says it. `orders`: the ids of causes that have an order. */
 function eventOf(one: Op, tokens: readonly Token[], orders: readonly string[]): Said | undefined {
@@ -168,7 +182,14 @@ function eventOf(one: Op, tokens: readonly Token[], orders: readonly string[]): 
     case 'request':
       return event(
         'revocation.requested',
-        { principal: one.principal, target: one.target, security: one.security },
+        {
+          principal: one.principal,
+          target: one.target && tellTarget(one.target),
+          security: one.security,
+          effect: one.effect,
+          mode: one.mode,
+          successor: one.successor,
+        },
         'admin',
       );
     case 'lift': {
@@ -179,7 +200,7 @@ function eventOf(one: Op, tokens: readonly Token[], orders: readonly string[]): 
 }
 
 const factsOf = (
-  { n, subject, agent, client, grant, delegation, session, groups }: Token,
+  { n, subject, agent, client, grant, delegation, session, groups, tool, environment }: Token,
   issuedAtUs: number,
 ): TokenFacts => ({
   issuer: AS,
@@ -191,6 +212,8 @@ const factsOf = (
   delegations: delegation === undefined ? [] : [delegation],
   sessionId: session,
   groups,
+  tool,
+  environment,
   issuedAtUs,
 });
 
@@ -199,9 +222,12 @@ class Both {
   readonly orders: string[] = [];
   readonly keelson = new SmallKeelson((producer) => policies[producer]!);
   readonly naive: NaiveWorld;
+  /** After each happening. */
+  readonly #timesUs: number[];
 
   constructor(readonly tokens: readonly Token[]) {
     this.naive = new NaiveWorld(tokens, (source) => policies[source]!.owns);
+    this.#timesUs = [this.keelson.nowUs];
   }
 
   /** Answers whether there was something to say. */
@@ -216,9 +242,12 @@ class Both {
   }
 
   compare(): void {
+    const { nowUs } = this.keelson;
+    this.#timesUs.push(nowUs);
     for (const token of this.tokens) {
       const verdicts = {
-        fresh: this.keelson.check({ ...factsOf(token, this.keelson.nowUs), jti: 'new' }).revoked,
+        fresh: this.keelson.check({ ...factsOf(token, nowUs), jti: 'new' }).revoked,
+        issued: this.keelson.check(factsOf(token, this.#timesUs[token.issued] ?? nowUs)).revoked,
         old: this.keelson.check(factsOf(token, 1)).revoked,
       };
       expect({ token: token.n, ...verdicts }).toEqual({ token: token.n, ...this.naive.verdict(token) });
@@ -254,7 +283,7 @@ const h0: Name = { issuer: 'hr', id: 'h0' };
 const h1: Name = { issuer: 'hr', id: 'h1' };
 const h2: Name = { issuer: 'hr', id: 'h2' };
 const a0: Name = { issuer: 'iss0', id: 'a0' };
-const named = (more: Partial<Token>): Token[] => [{ n: 0, groups: [], ...more }];
+const named = (more: Partial<Token>): Token[] => [{ n: 0, groups: [], issued: 0, ...more }];
 
 /** What random events found once. */
 const cases: [string, Token[], Op[], number[]?][] = [
@@ -302,7 +331,7 @@ const cases: [string, Token[], Op[], number[]?][] = [
   ],
   [
     'a group that was given back is lost again when that is lifted',
-    [{ n: 0, subject: h0, groups: ['group0'] }],
+    named({ subject: h0, groups: ['group0'] }),
     [
       { op: 'move', source: 'okta', principal: h0, removed: ['group0'], added: [] },
       { op: 'move', source: 'okta', principal: h0, removed: [], added: ['group0'] },
@@ -320,8 +349,18 @@ const cases: [string, Token[], Op[], number[]?][] = [
     ],
   ],
   [
+    'tokens that were exchanged for a revoked one, which nobody ever showed, before and after',
+    [...named({}), ...[0, 1, 2].map((parent) => ({ n: parent + 1, groups: [], issued: 0, parent }))],
+    [
+      { op: 'see', token: 1 },
+      { op: 'see', token: 3 },
+      { op: 'request', target: { type: 'token', value: '0' }, security: false },
+      { op: 'see', token: 2 },
+    ],
+  ],
+  [
     "a token that is exchanged for a leaver's after they left",
-    [...named({ subject: h0 }), { n: 1, groups: [], parent: 0 }],
+    [...named({ subject: h0 }), { n: 1, groups: [], issued: 0, parent: 0 }],
     [
       { op: 'see', token: 0 },
       { op: 'offboard', source: 'hr', principal: h0 },

@@ -19,6 +19,11 @@ export interface Token {
   readonly delegation?: string | undefined;
   readonly session?: string | undefined;
   readonly groups: readonly string[];
+  /** What it is used for, which it does not stem from. */
+  readonly tool?: string | undefined;
+  readonly environment?: string | undefined;
+  /** After how many happenings it was issued. */
+  readonly issued: number;
   /** What only events say of it. */
   readonly user?: Name | undefined;
   /** The token it was exchanged for. */
@@ -43,13 +48,27 @@ export type Op =
   | { op: 'reinstate'; source: string; principal: Name }
   | { op: 'join'; source: string; principal: Name }
   | { op: 'move'; source: string; principal: Name; removed: string[]; added: string[] }
-  | { op: 'request'; principal?: Name; target?: Target; security: boolean }
+  | {
+      op: 'request';
+      principal?: Name;
+      target?: Target;
+      security: boolean;
+      effect?: 'block' | 'cutoff';
+      mode?: Mode;
+      successor?: Name;
+    }
   | { op: 'lift'; nth: number };
 
 export interface Target {
-  readonly type: 'agent' | 'client' | 'grant' | 'session' | 'delegation' | 'tool';
+  readonly type: 'agent' | 'client' | 'token' | 'grant' | 'session' | 'delegation' | 'tool' | 'environment';
+  /** Of a token: its number. */
   readonly value: string;
 }
+
+/** What becomes of what a leaver owns. */
+export type Mode = 'revoke' | 'hold' | 'transfer';
+/** What becomes of a thing: it ends; it waits for a new owner; what was issued up to now is refused. */
+type End = 'ends' | 'waits' | 'cut';
 
 export interface Policy {
   owns: string[];
@@ -61,6 +80,8 @@ export const nameOf = ({ issuer, id }: Name): string => `principal/${issuer}/${i
 const memberOf = (person: string, group: string): string => `member/${person}/${group}`;
 
 interface Order {
+  /** The happening that ordered it. */
+  readonly since: number;
   readonly kind: 'leaver' | 'scope' | 'request' | 'mover';
   readonly source: string;
   readonly principal?: string;
@@ -69,10 +90,12 @@ interface Order {
   /** Of a mover: what it took, and what it gave. */
   readonly groups: string[];
   readonly given: string[];
+  readonly effect: 'block' | 'cutoff';
+  readonly mode?: Mode;
   readonly successor?: string;
   isOpen: boolean;
-  /** Things it holds, and whether only until there is a new owner. */
-  readonly held: Map<string, 'ends' | 'waits'>;
+  /** Things it holds. */
+  readonly held: Map<string, End>;
   subjects: Set<string>;
 }
 
@@ -92,8 +115,12 @@ export class NaiveWorld {
   readonly #orders: Order[] = [];
   readonly #candidates = new Map<string, string>();
   readonly #newOwners = new Map<string, string>();
-  /** Everything that ever was held: what was issued before is refused for good. */
-  readonly #ever = new Set<string>();
+  /** What was issued before that happening is refused for good. */
+  readonly #cut = new Map<string, number>();
+  /** When grants and sessions were first spoken of. */
+  readonly #began = new Map<string, number>();
+  /** How much has happened. */
+  #now = 0;
 
   constructor(
     private readonly tokens: readonly Token[],
@@ -106,6 +133,7 @@ export class NaiveWorld {
   }
 
   say(op: Op): void {
+    this.#now++;
     const hang = (child: string, ...parents: (string | undefined)[]): void => {
       for (const parent of parents) if (parent !== undefined) this.#hangs.push({ parent, child });
     };
@@ -130,6 +158,8 @@ export class NaiveWorld {
         this.#register(op);
         break;
       case 'grant':
+        this.#first(`grant/${op.grant}`);
+        if (op.session !== undefined) this.#first(`session/${op.session}`);
         hang(`grant/${op.grant}`, person(op.principal), thing('agent', op.agent), thing('session', op.session));
         break;
       case 'delegate':
@@ -140,10 +170,12 @@ export class NaiveWorld {
         );
         break;
       case 'session':
+        this.#first(`session/${op.session}`);
         hang(`session/${op.session}`, person(op.user), thing('agent', op.agent));
         break;
       case 'see':
         this.#seen.add(op.token);
+        this.#begin(op.token);
         break;
       case 'offboard':
         this.#order({
@@ -170,6 +202,9 @@ export class NaiveWorld {
           kind: 'request',
           source: 'admin',
           security: op.security,
+          effect: op.effect ?? 'block',
+          ...(op.mode === undefined ? {} : { mode: op.mode }),
+          ...(op.successor === undefined ? {} : { successor: nameOf(op.successor) }),
           ...(op.principal === undefined ? {} : { principal: nameOf(op.principal) }),
           ...(op.target === undefined ? {} : { target: `${op.target.type}/${op.target.value}` }),
         });
@@ -183,15 +218,21 @@ export class NaiveWorld {
     this.#settle();
   }
 
-  /** What a guard is to say of another such token that is issued now, and of this one, from long ago. */
-  verdict(token: Token): { fresh: boolean; old: boolean } {
-    const visible = this.#visible(token);
-    const open = this.#orders.filter(({ isOpen }) => isOpen);
+  /** What a guard is to say of this token, from long ago or from when it was issued, and of another such one that is issued now. */
+  verdict(token: Token): { fresh: boolean; issued: boolean; old: boolean } {
+    const visible = [...this.#visible(token), `tool/${token.tool}`, `environment/${token.environment}`];
     const others = visible.filter((thing) => thing !== `token/${token.n}`);
+    const isRefused = (things: string[], issued: number): boolean =>
+      things.some((thing) => this.#isBlocked(thing) || (this.#cut.get(thing) ?? 0) > issued);
     return {
-      fresh: others.some((thing) => open.some(({ held }) => held.has(thing))),
-      old: visible.some((thing) => this.#ever.has(thing)),
+      fresh: isRefused(others, this.#now),
+      issued: isRefused(visible, token.issued),
+      old: isRefused(visible, 0),
     };
+  }
+
+  #isBlocked(thing: string): boolean {
+    return this.#orders.some(({ isOpen, held }) => isOpen && (held.get(thing) ?? 'cut') !== 'cut');
   }
 
   /** Everybody who is the same human, as if `without` did not exist. */
@@ -226,7 +267,8 @@ export class NaiveWorld {
 
   #order(more: Pick<Order, 'kind' | 'source'> & Partial<Order>): Order {
     const order: Order = {
-      ...{ security: false, groups: [], given: [], isOpen: true, held: new Map() },
+      ...{ since: this.#now, security: false, groups: [], given: [], isOpen: true, held: new Map() },
+      effect: 'block',
       subjects: new Set(more.principal === undefined ? [] : [more.principal]),
       ...more,
     };
@@ -237,8 +279,9 @@ export class NaiveWorld {
   /** What lets somebody go, whoever's word it is. */
   #leaves(source?: string): Order[] {
     return this.#orders.filter(
-      ({ isOpen, kind, principal, security, ...order }) =>
+      ({ isOpen, kind, principal, security, effect, ...order }) =>
         isOpen &&
+        effect === 'block' &&
         (kind === 'leaver' || kind === 'scope' || (kind === 'request' && principal !== undefined)) &&
         (source === undefined || (order.source === source && !security)),
     );
@@ -255,7 +298,22 @@ export class NaiveWorld {
 
   #lift(order: Order): void {
     order.isOpen = false;
-    order.held.clear();
+    for (const thing of order.held.keys()) this.#letGo(order, thing);
+  }
+
+  /** Whatever was issued until now under what comes back stays refused. */
+  #letGo(order: Order, thing: string): void {
+    if ((order.held.get(thing) ?? 'cut') !== 'cut') this.#cut.set(thing, this.#now);
+    order.held.delete(thing);
+  }
+
+  #begin(token: number): void {
+    const { grant, session } = this.tokens[token]!;
+    for (const thing of [`grant/${grant}`, `session/${session}`]) this.#first(thing);
+  }
+
+  #first(thing: string): void {
+    if (!this.#began.has(thing)) this.#began.set(thing, this.#now);
   }
 
   #move(source: string, principal: string, removed: string[], added: string[]): void {
@@ -267,9 +325,9 @@ export class NaiveWorld {
     );
     if (groups.length === 0 && !wasLost) return;
     const human = this.humanOf(principal);
-    for (const { isOpen, subjects, held } of movers) {
-      if (!isOpen || ![...subjects].some((one) => human.has(one))) continue;
-      for (const one of human) for (const group of given) held.delete(memberOf(one, group));
+    for (const mover of movers) {
+      if (!mover.isOpen || ![...mover.subjects].some((one) => human.has(one))) continue;
+      for (const one of human) for (const group of given) this.#letGo(mover, memberOf(one, group));
     }
     this.#order({ kind: 'mover', source, principal, groups, given });
   }
@@ -297,31 +355,34 @@ export class NaiveWorld {
     // First whom it is about: whoever is somebody else by now has not left with them.
     if (order.principal !== undefined) order.subjects = human;
     const wanted = this.#wanted(order, human);
-    for (const [thing, how] of wanted) if (!order.held.has(thing)) order.held.set(thing, how);
+    for (const [thing, how] of wanted) if ((order.held.get(thing) ?? 'cut') === 'cut') order.held.set(thing, how);
     const lost = this.#lost(order, new Set(gone));
     for (const [thing, how] of order.held) {
-      if (wanted.has(thing)) continue;
+      if (wanted.has(thing) || how === 'cut') continue;
       const owner = this.#newOwners.get(thing);
       const isTakenOver = how === 'waits' && owner !== undefined && !human.has(owner) && !this.#hasLeft(owner);
-      if (lost.has(thing) || isTakenOver) order.held.delete(thing);
+      if (lost.has(thing) || isTakenOver) this.#letGo(order, thing);
     }
-    for (const thing of order.held.keys()) this.#ever.add(thing);
+    for (const [thing, how] of order.held) {
+      if (how === 'cut') this.#cut.set(thing, Math.max(order.since, this.#cut.get(thing) ?? 0));
+    }
     return before !== JSON.stringify([...order.held]);
   }
 
-  #wanted(order: Order, human: Set<string>): Map<string, 'ends' | 'waits'> {
+  #wanted(order: Order, human: Set<string>): Map<string, End> {
     if (order.kind === 'mover') {
       const groups = this.#stillLost(order, human);
       return new Map([...human].flatMap((one) => groups.map((group) => [memberOf(one, group), 'ends' as const])));
     }
     const owns = order.kind === 'scope' ? this.ownsOf(order.source) : undefined;
-    const wanted = new Map<string, 'ends' | 'waits'>();
-    if (order.target !== undefined) wanted.set(order.target, 'ends');
-    for (const one of human) if (owns === undefined || owns.includes(one.split('/')[1]!)) wanted.set(one, 'ends');
+    const wanted = new Map<string, End>();
+    const ends = order.effect === 'block' ? 'ends' : 'cut';
+    if (order.target !== undefined) wanted.set(order.target, ends);
+    for (const one of human) if (owns === undefined || owns.includes(one.split('/')[1]!)) wanted.set(one, ends);
     const owned = order.kind === 'scope' || order.principal === undefined ? [] : this.#ownedBy(human);
     for (const agent of owned) {
-      const end = this.#endOf(agent, human, order.successor);
-      if (end !== undefined) wanted.set(agent, end);
+      const end = this.#endOf(agent, human, order);
+      if (end !== undefined) wanted.set(agent, ends === 'cut' ? 'cut' : end);
     }
     const roots = new Set([
       ...human,
@@ -331,9 +392,12 @@ export class NaiveWorld {
     // Of a source that owns only some issuers nothing ends that these did not give; nothing here has an issuer but persons.
     if (owns !== undefined) return wanted;
     const reach = this.#reachOf(roots);
-    for (const thing of reach) if (!roots.has(thing)) wanted.set(thing, 'ends');
+    // Who has to sign in again can't do so with what was there before: it would go on by being refreshed.
+    const isOver = (thing: string): boolean =>
+      order.principal !== undefined && /^(grant|session)/.test(thing) && this.#began.get(thing)! <= order.since;
+    for (const thing of reach) if (!roots.has(thing)) wanted.set(thing, isOver(thing) ? 'ends' : ends);
     for (const token of this.#tokensOf(reach)) {
-      if (!this.#visible(token).some((thing) => wanted.has(thing))) wanted.set(`token/${token.n}`, 'ends');
+      if (!this.#visible(token).some((thing) => wanted.has(thing))) wanted.set(`token/${token.n}`, ends);
     }
     return wanted;
   }
@@ -345,7 +409,7 @@ export class NaiveWorld {
     if (order.kind === 'mover' || gone.size === 0) return lost;
     const owned = order.kind === 'scope' ? [] : this.#ownedBy(gone);
     for (const agent of owned) lost.add(agent);
-    const ending = owned.filter((agent) => this.#endOf(agent, gone, order.successor) !== undefined);
+    const ending = owned.filter((agent) => this.#endOf(agent, gone, order) !== undefined);
     const reach = this.#reachOf(new Set([...gone, ...ending]));
     for (const thing of reach) lost.add(thing);
     for (const token of this.#tokensOf(reach)) lost.add(`token/${token.n}`);
@@ -358,11 +422,12 @@ export class NaiveWorld {
       .map(([agent]) => agent);
   }
 
-  #endOf(agent: string, human: Set<string>, named: string | undefined): 'ends' | 'waits' | undefined {
-    const { mode, successor } = this.#registered.get(agent)!;
+  #endOf(agent: string, human: Set<string>, order: Order): 'ends' | 'waits' | undefined {
+    const registered = this.#registered.get(agent)!;
+    const mode = order.mode ?? registered.mode;
     if (mode === 'hold') return 'waits';
     if (mode !== 'transfer') return 'ends';
-    const heir = named ?? successor;
+    const heir = order.successor ?? registered.successor;
     return heir !== undefined && !human.has(heir) && !this.#hasLeft(heir) ? undefined : 'waits';
   }
 
@@ -388,9 +453,11 @@ export class NaiveWorld {
     const taken = new Set(
       seen.filter((token) => names(token) || (token.user !== undefined && reach.has(nameOf(token.user)))),
     );
+    const isTaken = (n: number | undefined): boolean =>
+      reach.has(`token/${n}`) || [...taken].some((one) => one.n === n);
     for (let size = -1; size < taken.size;) {
       size = taken.size;
-      for (const token of seen) if ([...taken].some(({ n }) => n === token.parent)) taken.add(token);
+      for (const token of seen) if (isTaken(token.parent)) taken.add(token);
     }
     return [...taken].filter((token) => names(token) || !isForeign(token));
   }
