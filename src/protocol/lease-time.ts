@@ -65,11 +65,14 @@ export class LeaseTime {
   }
 
   /**
-   * As read last. Uptime is held together with it, so that whatever comes later is counted from here: clocks of one machine need not go
-   * at one rate, and over days one may be ahead of another by more than a suspension is long.
+   * This moment. Uptime is held together with it, so that whatever comes later is counted from here: clocks of one machine need not go
+   * at one rate, and over days one may be ahead of another by more than a suspension is long. Uptime is read first, and the others now: a
+   * suspension between two readings is counted, and never left behind.
    */
   moment(): Moment {
-    this.#uptimeAtUs = this.#clock.uptimeUs();
+    const uptimeUs = this.#clock.uptimeUs();
+    this.read();
+    this.#uptimeAtUs = uptimeUs;
     this.#monotonicAtUs = this.#monotonicUs;
     return { monotonicUs: this.#monotonicUs, wallUs: this.#wallUs };
   }

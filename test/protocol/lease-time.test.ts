@@ -106,6 +106,19 @@ describe('the time of a lease', () => {
     );
   });
 
+  it('counts a suspension between a reading and a moment that is remembered', () => {
+    const clocks = new Clocks({ monotonic: 1, wall: 1, uptime: 1 });
+    const time = new LeaseTime(clocks);
+    const before = time.moment();
+    clocks.happen({ kind: 'pass', us: S }, time);
+    time.read();
+    // While a whole table is read, say.
+    clocks.happen({ kind: 'suspend', us: 100 * S }, time);
+    time.moment();
+    time.read();
+    expect(time.sinceUs(before)).toBeGreaterThanOrEqual(101 * S);
+  });
+
   it('hides nothing by itself: without a set clock a suspension counts', () => {
     fc.assert(
       fc.property(rates, fc.array(fc.oneof(pass, suspend, read, read), { maxLength: 60 }), (rates, happenings) => {
