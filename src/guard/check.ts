@@ -85,8 +85,8 @@ export class KnownToken {
 
 /** A tool as an instance remembers it: whether it is blocked, and how stale the table may be for it. */
 export class KnownTool {
-  /** Its key, in hex. */
-  readonly name: string;
+  /** Its keys, in hex: whether it is blocked, and how stale the table may be. */
+  readonly names: readonly string[];
   /** As the host names it. */
   readonly tool: string;
   readonly #key: Uint8Array;
@@ -102,9 +102,9 @@ export class KnownTool {
   ) {
     const { hasher, membership } = core.options;
     this.#key = deriveKey(hasher, membership.guardKey, 'tool', '', tool);
-    this.name = formatHex(this.#key);
     this.tool = tool;
     this.#stalenessKey = deriveKey(hasher, membership.guardKey, 'staleness', '', tool);
+    this.names = [this.#key, this.#stalenessKey].map(formatHex);
   }
 
   /** Microseconds. */

@@ -4,6 +4,7 @@
  */
 import { openPoll } from './poll.js';
 import { openSocket } from './socket.js';
+import { Retry } from './retry.js';
 import { fetchSnapshot, type Ending, type FeedAddress, type Listener, type Transport } from './transport.js';
 
 /** `auto`: a WebSocket, and long polls after it failed to open three times on end, while a WebSocket is tried again now and then. */
@@ -15,8 +16,6 @@ export interface ConnectionOptions extends FeedAddress, Listener {
 
 export type ConnectionState = 'connecting' | 'websocket' | 'poll' | 'closed';
 
-const FIRST_RETRY_MS = 200;
-const LAST_RETRY_MS = 10_000;
 const FAILURES_BEFORE_POLL = 3;
 /** How often a WebSocket is tried while polls do. */
 const TRY_SOCKET_MS = 300_000;
@@ -29,7 +28,9 @@ export class Connection {
   #state: ConnectionState = 'closed';
   /** WebSockets on end that opened to nothing. */
   #failures = 0;
-  #retryMs = FIRST_RETRY_MS;
+  readonly #retry = new Retry();
+  /** When something was heard first on this connection. */
+  #heardMs: number | undefined;
   #timer: NodeJS.Timeout | undefined;
   #candidateTimer: NodeJS.Timeout | undefined;
   #fetching: Promise<void> | undefined;
@@ -46,6 +47,7 @@ export class Connection {
   open(): void {
     if (this.#stopping.signal.aborted) return;
     this.#state = 'connecting';
+    this.#heardMs = undefined;
     const { transport } = this.#options;
     const polls = transport === 'poll' || (transport === 'auto' && this.#failures >= FAILURES_BEFORE_POLL);
     const listener = this.#listener(polls ? 'poll' : 'websocket');
@@ -96,7 +98,7 @@ export class Connection {
       seq,
       hear: (bytes) => {
         this.#state = state;
-        this.#retryMs = FIRST_RETRY_MS;
+        this.#heardMs ??= performance.now();
         if (state === 'websocket') this.#failures = 0;
         hear(bytes);
       },
@@ -112,15 +114,15 @@ export class Connection {
     // Where nothing answers at all, it is not the WebSocket that is in the way.
     if (polled && !heard) this.#failures = 0;
     else if (!polled && !heard) this.#failures++;
-    if (snapshotNeeded) void this.fetchSnapshot().finally(() => this.#later());
-    else this.#later();
+    const waitMs = this.#retry.waitMs(this.#heardMs === undefined ? 0 : performance.now() - this.#heardMs);
+    if (snapshotNeeded) void this.fetchSnapshot().finally(() => this.#later(waitMs));
+    else this.#later(waitMs);
   }
 
-  #later(): void {
+  #later(waitMs: number): void {
     if (this.#stopping.signal.aborted) return;
     clearTimeout(this.#timer);
-    this.#timer = setTimeout(() => this.open(), this.#retryMs * (0.5 + Math.random()));
-    this.#retryMs = Math.min(LAST_RETRY_MS, this.#retryMs * 2);
+    this.#timer = setTimeout(() => this.open(), waitMs * (0.5 + Math.random()));
   }
 
   #trySocket(): void {

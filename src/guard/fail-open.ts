@@ -15,7 +15,7 @@ export interface FailOpenOptions {
   readonly declared: readonly string[];
   /** Told whenever the tools that fail open are others. */
   readonly onChange: (tools: ReadonlySet<string>) => void;
-  /** Told once the ledger has been: to be remembered. */
+  /** What the ledger has been told, or may think by now: to be remembered. */
   readonly onDeclared: (tools: readonly string[]) => Promise<void> | void;
   readonly onProblem: (error: unknown) => void;
 }
@@ -28,11 +28,16 @@ const LAST_RETRY_MS = 30_000;
 export async function declareFailOpen(options: FailOpenOptions, signal: AbortSignal): Promise<void> {
   const { address, declared, onChange, onDeclared, onProblem } = options;
   const wanted = sortTools(options.wanted);
-  onChange(new Set(wanted.filter((tool) => declared.includes(tool))));
+  const still = wanted.filter((tool) => declared.includes(tool));
+  onChange(new Set(still));
   if (wanted.join('\n') === sortTools(declared).join('\n')) return;
+  let isWithdrawn = still.length === declared.length;
   const { signer, ledger, instance } = address.membership;
   for (let retryMs = FIRST_RETRY_MS; !signal.aborted; retryMs = Math.min(LAST_RETRY_MS, retryMs * 2)) {
     try {
+      // First of all: after a crash behind the next line it must not be taken for declared any more.
+      if (!isWithdrawn) await onDeclared(still);
+      isWithdrawn = true;
       const body = signFailOpen(signer, ledger, { instance, atUs: Date.now() * 1000, tools: wanted });
       await request(address, '/v1/feed/fail-open', { body, signal, timeoutMs: TIMEOUT_MS });
       onChange(new Set(wanted));

@@ -156,12 +156,18 @@ export class Guard {
    * that it does not.
    */
   session(token: KnownToken, tool?: string): Session {
-    return this.#holdings.open(token, tool === undefined ? undefined : this.#tool(tool));
+    const known = tool === undefined ? undefined : this.#tool(tool);
+    const session = this.#holdings.open(token, known);
+    // It may have been revoked since it was checked; no change would tell of that.
+    if (this.#refusalOf(token, known) !== undefined) this.#end([...token.names, ...(known?.names ?? [])]);
+    return session;
   }
 
   /** Follows a token that the host has cached, so that `onRevoked` tells when to drop it. Returns how to forget it. */
   keep(token: KnownToken): () => void {
-    return this.#holdings.keep(token);
+    const forget = this.#holdings.keep(token);
+    if (this.#refusalOf(token, undefined) !== undefined) queueMicrotask(() => this.#end(token.names));
+    return forget;
   }
 
   /** Tells what is to be dropped: cached tokens that were given to `keep`, sessions that were aborted. Returns how to stop. */
@@ -284,11 +290,17 @@ export class Guard {
 
   /** Ends what stands on these keys, and the table refuses now. */
   #end(names: readonly string[] | undefined): void {
+    if (this.core.table === undefined) return;
+    this.#drop(this.#holdings.end(names, (token, tool) => this.#refusalOf(token, tool)));
+  }
+
+  /** What the table says against a token, or else against it for a tool. */
+  #refusalOf(token: KnownToken, tool: KnownTool | undefined): Refused | undefined {
     const { table, skewUs } = this.core;
-    if (table === undefined) return;
-    const refusalOf = (token: KnownToken, tool: KnownTool | undefined): Refused | undefined =>
-      tool === undefined ? token.verdict(table, skewUs) : tool.verdict(table, token.issuedAtUs, skewUs);
-    this.#drop(this.#holdings.end(names, refusalOf));
+    if (table === undefined) return undefined;
+    // Looked at whatever the token's verdict: a tool that is in use tells how fresh the table has to be.
+    const ofTool = tool?.verdict(table, token.issuedAtUs, skewUs);
+    return token.verdict(table, skewUs) ?? ofTool;
   }
 
   #drop(revoked: Revoked): void {

@@ -70,7 +70,7 @@ export class Holdings {
   /**
    * Ends what is refused: sessions are aborted, and tokens forgotten.
    * @param keys that changed, in hex; undefined: any.
-   * @param refusalOf what speaks against a token, and then against it for a tool.
+   * @param refusalOf what speaks against a token, and against it for a tool.
    */
   end(
     keys: readonly string[] | undefined,
@@ -84,7 +84,7 @@ export class Holdings {
         if (!this.#all.has(held)) continue;
         const { token, tool, controller, session } = held;
         const own = refusalOf(token, undefined);
-        const refusal = own ?? (tool === undefined ? undefined : refusalOf(token, tool));
+        const refusal = tool === undefined ? own : refusalOf(token, tool);
         if (own !== undefined) tokens.add(token);
         if (refusal === undefined) continue;
         if (controller === undefined) this.#remove(held);
@@ -132,4 +132,4 @@ export class Holdings {
 }
 
 const keysOf = ({ token, tool }: Held): readonly string[] =>
-  tool === undefined ? token.names : [...token.names, tool.name];
+  tool === undefined ? token.names : [...token.names, ...tool.names];

@@ -63,17 +63,19 @@ export function openPoll(address: FeedAddress, listener: Listener, onEnd: (endin
   void run().catch(fail);
   return {
     send: (bytes) => {
-      if (sending >= MAX_SENDING || closing.signal.aborted) return;
-      sending++;
       const isAck = String.fromCharCode(...bytes.subarray(0, 4)) === 'KAC1';
+      if ((sending >= MAX_SENDING && !isAck) || closing.signal.aborted) return;
+      sending++;
       const path = isAck ? '/v1/feed/acks' : '/v1/feed/lease';
       request(address, path, { body: bytes, signal: closing.signal, timeoutMs: TIMEOUT_MS })
         .then((answer) => {
           if (!isAck) hear(answer);
         })
         .catch((error: unknown) => {
-          // The feed may just not be able to say: the poll tells whether it is there.
-          if (!closing.signal.aborted) listener.onProblem(error);
+          if (closing.signal.aborted) return;
+          listener.onProblem(error);
+          // An ack is said again over the next connection, and never else. A lease is asked for anew anyway.
+          if (isAck) end(false);
         })
         .finally(() => sending--);
     },

@@ -54,7 +54,7 @@ it('tells of each token that is to be dropped, and each session that was ended, 
   expect(told).toEqual([{ tokens: [ana], sessions: [second] }]);
   expect(told[0]!.tokens[0]).toBe(ana);
   expect([first.signal.aborted, his.signal.aborted]).toEqual([false, false]);
-  expect(second.signal.reason).toEqual({ allowed: false, reason: 'blocked', seq: 1 });
+  expect(second.signal.reason).toMatchObject({ allowed: false, reason: 'blocked', seq: 1 });
   block(keyOf('principal', 'carl'));
   expect(told).toHaveLength(1);
   expect(guard.metrics()).toMatchObject({ sessions: 1, keptTokens: 1, aborted: 1 });
@@ -69,6 +69,30 @@ it('a tool that is blocked ends what calls it, and no token', () => {
   expect(read.signal.aborted).toBe(false);
   expect(guard.check(ana, 'deploy')).toMatchObject({ allowed: false, reason: 'blocked' });
   expect(guard.check(ana, 'read')).toEqual({ allowed: true });
+});
+
+it('what was revoked between its check and its session is ended at once, and dropped', async () => {
+  const [ana, bob] = [tokenOf('ana'), tokenOf('bob')];
+  expect(guard.check(ana, 'deploy')).toEqual({ allowed: true });
+  block(keyOf('principal', 'ana'), keyOf('tool', 'deploy'));
+  expect([guard.session(ana).signal.aborted, guard.session(bob, 'deploy').signal.aborted]).toEqual([true, true]);
+  expect(guard.session(bob).signal.aborted).toBe(false);
+  expect(told).toHaveLength(2);
+  guard.keep(ana);
+  guard.keep(bob);
+  await Promise.resolve();
+  expect(told[2]).toEqual({ tokens: [ana], sessions: [] });
+  expect(guard.metrics()).toMatchObject({ sessions: 1, keptTokens: 1, aborted: 2 });
+});
+
+it('a tool that may be less stale than when its session began is held to that', () => {
+  const ana = tokenOf('ana');
+  const [deploy, other] = [guard.session(ana, 'deploy'), guard.session(ana, 'read')];
+  feed.setStaleness('deploy', 1_000);
+  guard.hear(feed.frame(0));
+  guard.core.lease = { sent: guard.core.lease!.sent, readAgeUs: 30_000_000 };
+  guard.tick();
+  expect([deploy.signal.aborted, other.signal.aborted]).toEqual([true, false]);
 });
 
 it('a whole new table is held against all of them', () => {
