@@ -3,7 +3,7 @@
 import { execFileSync } from 'node:child_process';
 import { copyFileSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { createRequire } from 'node:module';
-import { join, resolve } from 'node:path';
+import { join, relative, resolve } from 'node:path';
 import { fileURLToPath } from 'node:url';
 
 const here = fileURLToPath(new URL('.', import.meta.url));
@@ -20,3 +20,4 @@ const { name, ...rest } = readJson(join(here, 'package.json'));
 const made = { name, version, ...rest, dependencies: { ws: `^${dependencies.ws}` } };
 writeFileSync(join(out, 'package.json'), `${JSON.stringify(made, null, 2)}\n`);
 copyFileSync(join(here, 'README.md'), join(out, 'README.md'));
+console.log(`${name} ${version} is in ${relative(process.cwd(), out) || out}: npm pack or npm publish takes it`);

@@ -13,8 +13,8 @@ import type { Publisher } from './publisher.js';
 
 export interface RouteGuardOptions {
   readonly guard: Guard;
-  /** The claims of the request's verified token; undefined: there is none, and the request is refused. */
-  readonly claimsOf: (request: FastifyRequest) => ClaimSet | undefined;
+  /** The claims of the request's verified token; undefined or null: there is none, and the request is refused. */
+  readonly claimsOf: (request: FastifyRequest) => ClaimSet | null | undefined;
   /** What is called; undefined: whatever. */
   readonly toolOf?: (request: FastifyRequest) => string | undefined;
   /** Where decisions go; the guard's own publisher where absent. */
@@ -30,8 +30,11 @@ declare module 'fastify' {
   }
 }
 
-/** Where the canary is shown: a route like the host's others, behind all its hooks. */
-const CANARY_PATH = '/.well-known/keelson-canary';
+/**
+ * Where, below the prefix of the scope, the canary is shown: a route like the host's others, behind all its hooks. The host's authentication has to let requests to it go on
+ * without a token; the guard refuses all but its own canary there, which nobody else can show.
+ */
+export const CANARY_PATH = '/.well-known/keelson-canary';
 const CANARY_HEADER = 'keelson-canary';
 const REFUSAL_HEADER = 'keelson-refusal';
 const NO_TOKEN = { allowed: false, reason: 'no_token', seq: 0 } as const;
@@ -46,15 +49,19 @@ export const guardRoutes = Object.assign(
     const identify = (request: FastifyRequest): KnownToken | undefined => {
       const claims = claimsOf(request);
       const bearer = /^Bearer +(\S+)$/i.exec(request.headers.authorization ?? '')?.[1];
-      return claims === undefined ? undefined : guard.token(claims, bearer);
+      return claims === undefined || claims === null ? undefined : guard.token(claims, bearer);
     };
     app.decorateRequest('revoked', undefined);
+    const canaryPath = `${app.prefix}${CANARY_PATH}`;
     app.get(CANARY_PATH, async () => 'let in');
     const stop = guard.addProbe(async (canary) => {
       const name = randomUUID();
       probed.set(name, canary);
       try {
-        const { headers } = await app.inject({ url: CANARY_PATH, headers: { [CANARY_HEADER]: name } });
+        const { headers, statusCode } = await app.inject({ url: canaryPath, headers: { [CANARY_HEADER]: name } });
+        if (probed.has(name)) {
+          throw new Error(`${canaryPath} was answered with ${statusCode} before the guard saw it: nothing is attested`);
+        }
         return headers[REFUSAL_HEADER] === 'cutoff';
       } finally {
         probed.delete(name);
@@ -62,11 +69,14 @@ export const guardRoutes = Object.assign(
     });
     app.addHook('onClose', async () => stop());
     app.addHook('preHandler', async (request, reply) => {
-      const canary = probed.get(request.headers[CANARY_HEADER] as string);
+      const name = request.headers[CANARY_HEADER] as string;
+      const canary = probed.get(name);
+      probed.delete(name);
       const token = canary ?? identify(request);
       const tool = toolOf?.(request);
       const verdict = token === undefined ? NO_TOKEN : guard.check(token, tool);
-      if (canary === undefined) {
+      // What is for the canary alone is nobody's decision: it is open to everybody.
+      if (request.routeOptions.url !== canaryPath) {
         const decision = verdict.allowed ? 'allow' : 'deny';
         publisher?.publish(
           { ...(tool === undefined ? {} : { tool }), decision, ...describe?.(request) },

@@ -23,8 +23,8 @@ export interface CallResult {
 }
 
 export interface ToolGuardOptions<E extends CallExtra> {
-  /** The claims of the verified token of a call; undefined: there is none, and the call is refused. */
-  readonly claimsOf: (extra: E) => ClaimSet | undefined;
+  /** The claims of the verified token of a call; undefined or null: there is none, and the call is refused. */
+  readonly claimsOf: (extra: E) => ClaimSet | null | undefined;
   /** Where decisions go; the guard's own publisher where absent. */
   readonly publisher?: Publisher;
   /** Members of the recorded decision that the token does not say, or says otherwise. */
@@ -64,7 +64,7 @@ export function guardTool<A extends readonly unknown[], E extends CallExtra, R>(
     const extra = call.at(-1) as E;
     const args = call.slice(0, -1) as unknown as A;
     const claims = claimsOf(extra);
-    const token = claims === undefined ? undefined : guard.token(claims, extra.authInfo?.token);
+    const token = claims === undefined || claims === null ? undefined : guard.token(claims, extra.authInfo?.token);
     const verdict = token === undefined ? NO_TOKEN : guard.check(token, tool);
     publisher?.publish(
       { tool, decision: verdict.allowed ? 'allow' : 'deny', ...describe?.(extra) },

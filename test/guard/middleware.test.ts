@@ -7,18 +7,21 @@ import { request as httpRequest } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { z } from 'zod';
-import { guardRoutes } from '../../src/guard/fastify.js';
+import { CANARY_PATH, guardRoutes } from '../../src/guard/fastify.js';
 import { Guard } from '../../src/guard/guard.js';
 import { guardTool, type CallExtra, type CallResult } from '../../src/guard/mcp.js';
+import type { Publisher } from '../../src/guard/publisher.js';
 import { step } from '../../src/guard/step.js';
 import { guardKey, instanceSigner, keyOf, LEDGER, ModelFeed, rootSigner, seed } from './support.js';
 
 let feed: ModelFeed;
 let guard: Guard;
+let problems: string[];
 
 /** A guard that is in step, by messages that are handed to it. */
 beforeEach(() => {
   feed = new ModelFeed();
+  problems = [];
   guard = new Guard({
     url: 'http://127.0.0.1:1',
     membership: {
@@ -29,6 +32,7 @@ beforeEach(() => {
       rootKey: rootSigner.publicKey,
       signer: instanceSigner,
     },
+    onProblem: (problem) => problems.push(String(problem)),
   });
   guard.hear(feed.keySet());
   guard.hear(feed.frame(0));
@@ -63,7 +67,7 @@ describe('in fastify', () => {
     begun = new Promise((resolve) => (begin = resolve));
     // The host's own authentication, before the guard.
     app.addHook('onRequest', async (request, reply) => {
-      if (request.url !== '/.well-known/keelson-canary' && request.headers['x-user'] === undefined) {
+      if (request.url !== CANARY_PATH && request.headers['x-user'] === undefined) {
         return reply.code(401).send('who are you');
       }
       return undefined;
@@ -117,6 +121,43 @@ describe('in fastify', () => {
     while (guard.core.proven === undefined) await new Promise((resolve) => setImmediate(resolve));
     expect(guard.core.proven).toMatchObject({ seq: 2 });
   });
+});
+
+it('in fastify behind an authentication that lets no canary through, nothing is attested, and the host is told', async () => {
+  const app = Fastify();
+  app.addHook('onRequest', async (_, reply) => reply.code(401).send());
+  await app.register(guardRoutes, { guard, claimsOf: () => undefined });
+  revoke('ana');
+  while (problems.length === 0) await new Promise((resolve) => setImmediate(resolve));
+  expect(problems[0]).toContain(`${CANARY_PATH} was answered with 401`);
+  expect(guard.core.proven).toBeUndefined();
+  await app.close();
+});
+
+it('in a scope of fastify with a prefix the canary goes there', async () => {
+  const app = Fastify();
+  const within = async (scope: FastifyInstance): Promise<void> => {
+    await scope.register(guardRoutes, { guard, claimsOf: () => undefined });
+  };
+  await app.register(within, { prefix: '/api' });
+  revoke('ana');
+  while (guard.core.proven === undefined) await new Promise((resolve) => setImmediate(resolve));
+  await app.close();
+});
+
+it('in fastify the path of the canary lets nobody in, and what comes to it is no decision', async () => {
+  const published: unknown[] = [];
+  const publisher = { publish: (decision: unknown) => published.push(decision) > 0 } as unknown as Publisher;
+  const app = Fastify();
+  app.decorateRequest('user', null);
+  await app.register(guardRoutes, { guard, publisher, claimsOf: (request) => (request as { user?: null }).user });
+  app.get('/deploy', async () => 'done');
+  for (const path of [CANARY_PATH, `${CANARY_PATH}?a`, '/deploy']) {
+    const { statusCode } = await app.inject({ url: path, headers: { 'keelson-canary': 'mine' } });
+    expect(statusCode).toBe(401);
+  }
+  expect(published).toEqual([{ decision: 'deny' }]);
+  await app.close();
 });
 
 describe('in an MCP server', () => {
