@@ -7,7 +7,9 @@ export async function openNew(path: string): Promise<FileHandle> {
   try {
     return await open(path, 'wx', 0o600);
   } catch (cause) {
-    throw new CommandError(EXIT.usage, `${path} can't be made: ${(cause as Error).message}`, { cause });
+    const isThere = (cause as NodeJS.ErrnoException).code === 'EEXIST';
+    const why = isThere ? 'is there already, and is not written over' : `can't be made: ${(cause as Error).message}`;
+    throw new CommandError(EXIT.usage, `${path} ${why}`, { cause });
   }
 }
 

@@ -131,7 +131,7 @@ it('shows who attested what, when, which tokens are concerned, and is watched to
   expect(list.lines[1]).toContain(`${order}  enforced`);
   const show = await runCase('show', order);
   expect(show.lines[0]).toBe(`order ${order}, change ${found.seq as number} of the table: enforced`);
-  expect(show.lines.at(-1)).toMatch(/^1 tokens concerned, last used 20/);
+  expect(show.lines.at(-1)).toMatch(/^tokens concerned: 1, last used 20/);
   for (const line of [...list.lines, ...show.lines]) expect(line.length).toBeLessThanOrEqual(100);
 });
 

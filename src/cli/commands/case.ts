@@ -115,7 +115,7 @@ function section(title: string, rows: readonly Answer[], members: readonly strin
   return ['', ...formatTable([heads, ...rows.map((row) => members.map((member) => textOf(row, member)))])];
 }
 
-const HEADS: Readonly<Record<string, string>> = { silentS: 'NO LEASE FOR (S)', about: '' };
+const HEADS: Readonly<Record<string, string>> = { silentS: 'LAST ASKED (S AGO)', about: '' };
 
 /** What a gap or a step is about, in a few words. */
 function aboutOf(one: Answer): string {
@@ -131,7 +131,7 @@ function formatTokens(tokens: unknown): string[] {
   const found = asObject(tokens);
   const more = found.atLeast === true ? ' or more' : '';
   const last = found.lastUsedAt === undefined ? 'no use is recorded' : `last used ${textOf(found, 'lastUsedAt')}`;
-  return ['', neutralise(`${textOf(found, 'count')}${more} tokens concerned, ${last}`)];
+  return ['', neutralise(`tokens concerned: ${textOf(found, 'count')}${more}, ${last}`)];
 }
 
 function createWatch(context: Context): Command {

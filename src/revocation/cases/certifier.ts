@@ -63,7 +63,7 @@ export class Certifier {
     const silent = standingsOf(row, instances, 0).filter(({ standing }) => standing === 'silent').length;
     return silent === 0
       ? 'the case is open: everybody attested it, and that is being written'
-      : `the case is open: ${silent} instances have not attested it, nor is it known that they have no lease from before`;
+      : `the case is open; instances that have not attested it, and may have a lease from before: ${silent}`;
   }
 
   /** Every entry that is spoken of, each log's in one checkpoint; of logs that were looked through, at least so far. */
