@@ -16,9 +16,10 @@ export function nodeSigner(seed: Uint8Array): Signer {
 }
 
 const publicKeys = new Map<string, KeyObject>();
-const PUBLIC_KEYS_MAX = 64;
+/** A feed process hears from ten thousand instances every few seconds. */
+const PUBLIC_KEYS_MAX = 16_384;
 
-/** Verifies by OpenSSL. False for anything malformed. The last 64 public keys stay parsed. */
+/** Verifies by OpenSSL. False for anything malformed. Public keys stay parsed, the latest of them. */
 export const nodeVerifier: Verifier = {
   verify(publicKey, message, signature) {
     if (publicKey.length !== 32 || signature.length !== 64) return false;
@@ -31,7 +32,7 @@ function parsePublicKey(raw: Uint8Array): KeyObject {
   let key = publicKeys.get(id);
   if (!key) {
     key = createPublicKey({ key: Buffer.concat([PUBLIC_PREFIX, raw]), format: 'der', type: 'spki' });
-    if (publicKeys.size >= PUBLIC_KEYS_MAX) publicKeys.clear();
+    if (publicKeys.size >= PUBLIC_KEYS_MAX) publicKeys.delete(publicKeys.keys().next().value!);
     publicKeys.set(id, key);
   }
   return key;
