@@ -32,7 +32,8 @@ function firstInTable(say: (feed: ModelFeed, tool: string) => void, type: 'tool'
   }
 }
 
-const refused = (reason: string, seq: number): Decision => ({ allowed: false, reason, seq }) as Decision;
+const refused = (reason: string, seq: number, key?: Uint8Array): unknown =>
+  key === undefined ? { allowed: false, reason, seq } : { allowed: false, reason, seq, key };
 
 describe('what is remembered', () => {
   it('of a token holds for one table: not for another that is as far', () => {
@@ -44,7 +45,7 @@ describe('what is remembered', () => {
     const other = new ModelFeed();
     other.block(keyOf('principal', 'ana'));
     replace(guard, other);
-    expect(check(guard.core, token, undefined)).toEqual(refused('blocked', 2));
+    expect(check(guard.core, token, undefined)).toEqual(refused('blocked', 2, keyOf('principal', 'ana')));
   });
 
   it('of a tool holds until the table changes, and for one table', () => {
@@ -54,11 +55,14 @@ describe('what is remembered', () => {
     expect(decide()).toEqual({ allowed: true });
     feed.block(keyOf('tool', 'deploy'));
     guard.hear(feed.frame(0));
-    expect(decide()).toEqual(refused('blocked', 1));
+    expect(decide()).toEqual(refused('blocked', 1, keyOf('tool', 'deploy')));
     const other = new ModelFeed();
     other.block(keyOf('tool', 'read'));
     replace(guard, other);
     expect(decide()).toEqual({ allowed: true });
+    replace(guard, feed);
+    expect(decide()).toEqual(refused('blocked', 2, keyOf('tool', 'deploy')));
+    replace(guard, other);
     other.setStaleness('deploy', 15 * S);
     guard.hear(other.frame(2));
     guard.clock.pass(15 * S);
@@ -68,7 +72,9 @@ describe('what is remembered', () => {
   it('is found wherever it stands, in the first slot, too', () => {
     const [blocked, tool] = firstInTable((feed, tool) => feed.put(keyOf('tool', tool), true), 'tool');
     const { core } = synced(blocked).guard;
-    expect(check(core, KnownToken.of(core, TOKEN), new KnownTool(core, tool))).toEqual(refused('blocked', 1));
+    expect(check(core, KnownToken.of(core, TOKEN), new KnownTool(core, tool))).toEqual(
+      refused('blocked', 1, keyOf('tool', tool)),
+    );
 
     const [short, other] = firstInTable((feed, tool) => feed.setStaleness(tool, 15 * S), 'staleness');
     const { guard } = synced(short);
@@ -83,7 +89,9 @@ describe('what is remembered', () => {
     feed.put(keyOf('principal', 'ana'), false, 100 * S);
     guard.hear(feed.frame(0));
     const of = (issuedAtUs: number): KnownToken => KnownToken.ofKeys([keyOf('principal', 'ana')], issuedAtUs);
-    expect(check(guard.core, of(100 * S + SKEW_US), undefined)).toEqual(refused('cutoff', 1));
+    expect(check(guard.core, of(100 * S + SKEW_US), undefined)).toEqual(
+      refused('cutoff', 1, keyOf('principal', 'ana')),
+    );
     expect(check(guard.core, of(100 * S + SKEW_US + 1), undefined)).toEqual({ allowed: true });
   });
 });
@@ -106,7 +114,7 @@ describe('the time a token was issued', () => {
     expect(check(guard.core, token, undefined)).toEqual({ allowed: true });
     feed.put(keyOf('token', 't1'), false, 1);
     guard.hear(feed.frame(0));
-    expect(check(guard.core, token, undefined)).toEqual(refused('no_issue_time', 1));
+    expect(check(guard.core, token, undefined)).toEqual(refused('no_issue_time', 1, keyOf('token', 't1')));
   });
 });
 
@@ -153,7 +161,7 @@ describe('a tool that fails open', () => {
     guard.hear(feed.frame(0));
     guard.clock.pass(60 * S);
     open(guard, 'read');
-    expect(ask(guard, 'read')).toEqual(refused('blocked', 1));
+    expect(ask(guard, 'read')).toEqual(refused('blocked', 1, keyOf('principal', 'ana')));
     const ahead = { ...TOKEN, subject: 'carl', issuedAtUs: guard.clock.wallUs() + SKEW_US + 1 };
     expect(ask(guard, 'read', ahead)).toEqual(refused('issued_in_future', 2));
     // A feed that contradicts itself leaves no table.
