@@ -13,11 +13,11 @@ import type { CaseInstance } from './standing.js';
 import { caseId, CasesState, stepCases, type CasesEffect, type CasesInput, type CaseTimers } from './step.js';
 
 export interface CaseFollowerOptions {
-  readonly cases: Cases;
+  readonly cases: Pick<Cases, 'isAnyOpen' | 'progress' | 'open' | 'instances'>;
   readonly points: PointsPort;
   readonly intake: Pick<Intake, 'publishOwn'>;
   readonly webhooks: Pick<Webhooks, 'publish'>;
-  readonly news: CaseNews;
+  readonly news: Pick<CaseNews, 'tell'>;
   readonly timers: CaseTimers;
   readonly clock: Clock;
   readonly logger: Logger;
@@ -25,6 +25,7 @@ export interface CaseFollowerOptions {
 }
 
 const LOOK_MS = 250;
+const FOLDED_MS = 50;
 const SETTLE_MS = 5_000;
 /** How often it is looked for who has gone for good. */
 const SILENCE_MS = 60_000;
@@ -83,9 +84,25 @@ export class CaseFollower {
   }
 
   async #look(): Promise<void> {
-    const open = await this.options.cases.open(MAX_OPEN);
-    if (open.length === 0 && this.#state.followed.size === 0) return;
+    const { cases } = this.options;
+    if (this.#state.followed.size === 0 && !(await cases.isAnyOpen())) return;
+    const folded = await this.#folded();
+    const open = (await cases.open(MAX_OPEN)).filter(({ index }) => index < folded);
     await this.#step({ kind: 'looked', open, instances: await this.#instances(open) });
+  }
+
+  /**
+   * Waits until the tables of instances hold all that is committed by now; how far they are then. They are folded apart from those of
+   * orders, and anew now and then: who is not there yet would not be waited for.
+   */
+  async #folded(): Promise<bigint> {
+    const { cases } = this.options;
+    const { committed } = await cases.progress();
+    for (;;) {
+      const { folded } = await cases.progress();
+      if (folded >= committed) return folded;
+      await sleep(FOLDED_MS, undefined, { signal: this.#stopping.signal });
+    }
   }
 
   /** All instances; of those that have not attested every case, whether they may have a lease that is older than this look. */

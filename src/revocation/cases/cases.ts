@@ -2,6 +2,7 @@
 import type { Database } from '../../platform/database.js';
 import type { KeyType } from '../../protocol/keys.js';
 import type { Incomplete, OrderKeyType } from '../cause.js';
+import { LIFECYCLE } from '../lifecycle.js';
 import type { CaseInstance, Contradiction, OpenCase } from './standing.js';
 
 export interface ClosedCase {
@@ -91,8 +92,31 @@ const SELECT = `select c.order_name, c.doc, c.subjects, c.index, t.index as chan
   ) r on true
   where c.doc ? 'seq'`;
 
+const OPEN = `select from keelson.revocation_cause c
+  left join keelson.case_closed k on k.order_name = c.order_name and k.seq = (c.doc->>'seq')::bigint
+  where c.doc ? 'seq' and k.result is null and (c.doc->>'complete')::boolean`;
+
 export class Cases {
   constructor(private readonly database: Database) {}
+
+  /** Whether any case goes on, and there is anybody who could enforce it. */
+  async isAnyOpen(): Promise<boolean> {
+    const { rows } = await this.database.query<{ some: boolean }>(
+      `select exists (select from keelson.case_instance) and exists (${OPEN}) as some`,
+    );
+    return rows[0]!.some;
+  }
+
+  /** How many entries of lifecycle are committed, and how many of them are in the tables of who joined, and how. */
+  async progress(): Promise<{ readonly committed: bigint; readonly folded: bigint }> {
+    const { rows } = await this.database.query<{ committed: bigint; folded: bigint }>(
+      `select h.size as committed, coalesce(p.next_index, 0) as folded
+       from keelson.log l join keelson.head h on h.log = l.id
+       left join keelson.projection_position p on p.log = l.id and p.projection = 'cases' where l.path = $1`,
+      [LIFECYCLE],
+    );
+    return rows[0] ?? { committed: 0n, folded: 0n };
+  }
 
   /** Cases that go on, oldest first. */
   async open(limit: number): Promise<CaseRow[]> {

@@ -1,0 +1,84 @@
+/** What a case is closed by: tables that are behind, or folded anew, don't know everybody yet. */
+import { setTimeout as sleep } from 'node:timers/promises';
+import { pino } from 'pino';
+import { Registry } from 'prom-client';
+import { expect, it } from 'vitest';
+import type { OwnEvent } from '../../src/intake/encoder.js';
+import { systemClock } from '../../src/platform/clock.js';
+import { CaseFollower } from '../../src/revocation/cases/case-follower.js';
+import type { CaseRow } from '../../src/revocation/cases/cases.js';
+import type { CaseInstance } from '../../src/revocation/cases/standing.js';
+
+const ORDER: CaseRow = {
+  order: 'a'.repeat(32),
+  seq: 7,
+  index: 100n,
+  orderedUs: 0,
+  firstPartUs: 0,
+  parts: 1,
+  complete: true,
+  incomplete: [],
+  keyTypes: [],
+  subjects: [],
+  target: undefined,
+  contradictions: [],
+  closed: undefined,
+};
+const ACK = { seq: 7, log: 'activity/0/g1', index: 1n, appendedUs: 0, isTrue: true, keyTypes: [], mappingHash: '' };
+
+const instance = (name: string, joinedIndex: bigint, ack: CaseInstance['ack']): CaseInstance => ({
+  instance: name.repeat(32),
+  point: 'gateway',
+  joinedIndex,
+  retired: false,
+  quarantined: false,
+  failOpen: [],
+  mayHoldLease: true,
+  ack,
+});
+
+it('is closed by all that was committed when it was looked at, not by what is folded of it', async () => {
+  let progress = { committed: 102n, folded: 60n };
+  let asked = 0;
+  const [first, second] = [instance('1', 50n, ACK), instance('2', 80n, undefined)];
+  const closed: OwnEvent[] = [];
+  const follower = new CaseFollower({
+    cases: {
+      isAnyOpen: async () => true,
+      progress: async () => (asked++, progress),
+      open: async () => [ORDER],
+      instances: async () => [first, second].filter(({ joinedIndex }) => joinedIndex < progress.folded),
+    },
+    points: {
+      silentUs: async () => new Map(),
+      leaseless: async () => new Set(),
+      retireSilent: async () => undefined,
+      quarantine: async () => undefined,
+      reconnect: () => undefined,
+    },
+    intake: { publishOwn: async (events) => (closed.push(...events), []) },
+    webhooks: { publish: async () => undefined },
+    news: { tell: async () => undefined },
+    timers: { warnUs: 0, retryUs: 0, callUs: 0, quarantineUs: 0 },
+    clock: systemClock,
+    logger: pino({ level: 'silent' }),
+    metrics: new Registry(),
+  });
+  const until = async (enough: () => boolean): Promise<void> => {
+    for (const end = Date.now() + 10_000; !enough();) {
+      if (Date.now() > end) throw new Error('not in time');
+      await sleep(10);
+    }
+  };
+  follower.start();
+  await until(() => asked > 8);
+  expect(closed).toEqual([]);
+  progress = { committed: 103n, folded: 103n };
+  await until(() => asked > 16);
+  // The second one is known by now, and waited for.
+  expect(closed).toEqual([]);
+  Object.assign(second, { ack: ACK });
+  await until(() => closed.length > 0);
+  expect(closed[0]).toMatchObject({ event: { result: 'enforced', points: [{ point: 'gateway', acked: 2 }] } });
+  await follower.close();
+});
