@@ -92,7 +92,7 @@ describe('an ack', () => {
     feed.block(ANA);
     guard.hear(feed.frame(0));
     refuseCanary(guard, 2);
-    step(guard.core, { kind: 'aborted', count: 2 });
+    expect(step(guard.core, { kind: 'aborted', count: 2 })).toEqual([]);
     step(guard.core, { kind: 'aborted', count: 3 });
     expect(sent(tick(guard, random(0x80, 0x40)), 'ack')).toEqual([]);
     // What is drawn later moves nothing.
@@ -133,7 +133,7 @@ describe('an ack', () => {
     feed.block(BOB);
     guard.hear(feed.frame(0));
     refuseCanary(guard, 2);
-    refuseCanary(guard, 4);
+    expect(refuseCanary(guard, 4)).toEqual([]);
     guard.clock.pass(S);
     expect(sent(tick(guard), 'ack').map((ack) => parseAck(ack).seq)).toEqual([4]);
   });
@@ -178,6 +178,19 @@ describe('the canary', () => {
     expect(guard.tick().map(({ kind }) => kind)).toEqual(['send']);
     guard.clock.pass(S);
     expect(guard.tick()).toEqual([]);
+  });
+
+  it('is found in the first slot of the table, too', () => {
+    const { membership } = makeGuard().core.options;
+    for (let i = 0; ; i++) {
+      const guard = makeGuard({ membership: { ...membership, guardKey: seed(`guard key ${i}`) } });
+      const feed = new ModelFeed();
+      feed.put(guard.core.canaryKey, false, 1);
+      if (feed.table.find(guard.core.canaryKey) !== 0) continue;
+      guard.hear(feed.keySet());
+      expect(guard.hear(feed.frame(0)).map(({ kind }) => kind)).toEqual(['changed', 'probe']);
+      return;
+    }
   });
 
   it('is not shown where there is none', () => {
@@ -338,6 +351,18 @@ describe('a grant', () => {
     expect(guard.core.lease).toBeDefined();
     guard.core.lease = undefined;
     guard.hear(feed.frame(0));
+    expect(guard.core.lease).toBeDefined();
+    expect(guard.core.waiting).toEqual([]);
+  });
+
+  it('for a head that is passed over counts, too', () => {
+    const { feed, guard } = synced();
+    feed.block(ANA);
+    const near = feed.grant(guard.ask());
+    feed.block(BOB);
+    guard.core.lease = undefined;
+    guard.hear(near);
+    expect(guard.hear(feed.frame(0)).map(({ kind }) => kind)).toEqual(['changed', 'probe']);
     expect(guard.core.lease).toBeDefined();
     expect(guard.core.waiting).toEqual([]);
   });
