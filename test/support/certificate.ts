@@ -27,13 +27,15 @@ export interface CaseStory {
   /** When the case was closed, seconds after its order. */
   readonly closedAfterS: number;
   readonly result: string;
+  /** How those stand who attested nothing; `fenced` where absent. */
+  readonly silentAre?: string;
 }
 
 export const FENCED: CaseStory = { acks: [SEQ, undefined], closedAfterS: 61, result: 'fenced' };
 export const ENFORCED: CaseStory = { acks: [SEQ, SEQ + 1], closedAfterS: 2, result: 'enforced' };
 
 /** What a story leaves as evidence. */
-export async function makeEvidence({ acks, closedAfterS, result }: CaseStory): Promise<Evidence> {
+export async function makeEvidence({ acks, closedAfterS, result, silentAre = 'fenced' }: CaseStory): Promise<Evidence> {
   const ledger = new MemoryLedger();
   const instances = acks.map((seq, i) => {
     const key = nodeSigner(seed(`instance ${i}`));
@@ -90,7 +92,7 @@ export async function makeEvidence({ acks, closedAfterS, result }: CaseStory): P
   const certified = instances.map(({ seq, instance, enrolled }) => ({
     instance,
     point: 'gateway',
-    status: seq === undefined ? 'fenced' : 'acked',
+    status: seq === undefined ? silentAre : 'acked',
     enrolled,
     ...(seq === undefined ? {} : { ack: collected }),
   }));

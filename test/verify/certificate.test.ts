@@ -214,6 +214,12 @@ describe('what the ledger itself recorded wrongly is not certified:', () => {
     ['enforced, where one is fenced', { ...FENCED, result: 'enforced' }, 'result_unfounded'],
     ['fenced, before leases are over', { ...FENCED, closedAfterS: 60 }, 'fenced_early'],
     ['an ack of less than the order', { ...ENFORCED, acks: [3, 2] }, 'instance_wrong'],
+    [
+      'enforced, where tools of one fail open',
+      { ...FENCED, result: 'enforced', silentAre: 'unfenced' },
+      'result_unfounded',
+    ],
+    ['fenced, where one is silent', { ...FENCED, silentAre: 'silent' }, 'result_unfounded'],
     ['enforced, where there is nobody', { ...ENFORCED, acks: [] }, 'result_unfounded'],
   ])('%s', async (_, story, code) => {
     const evidence = await makeEvidence(story);

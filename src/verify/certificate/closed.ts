@@ -70,24 +70,37 @@ const readReopened = ({ order, reopened }: Certificate, entries: ProvedEntries):
   });
 
 /** That the result says no more than order and instances bear out. */
-export function checkResult({ result }: Certificate, proved: ProvedCase, order: ProvedOrder | undefined): void {
+export function checkResult(
+  { result, instances }: Certificate,
+  proved: ProvedCase,
+  order: ProvedOrder | undefined,
+): void {
   const { counts, gaps, reopened, body } = proved;
   const missing = (order?.gaps ?? []).find((gap) => !gaps.some((one) => isSameGap(one, gap)));
   if (missing !== undefined) fail(`the case does not say that the order is incomplete: ${missing.reason}`);
   const expected = reopened.length > 0 ? 'incomplete' : textOf(body, 'result');
   if (result !== expected) fail(`it is ${expected}, not ${result}`);
-  const found = resultOf(proved);
+  const found = resultOf(proved, instances);
   if (RANK.indexOf(result) < 0 || RANK.indexOf(result) > RANK.indexOf(found)) {
-    const why = gaps.length > 0 ? gaps[0]!.reason : STATUSES.map((status) => `${counts[status]} ${status}`).join(', ');
+    const why = gaps.length > 0 ? gaps[0]!.reason : sayCounts(counts, instances);
     fail(`it is not ${result}, but ${found}: ${why}`);
   }
 }
 
+const sayCounts = (counts: ProvedCase['counts'], instances: Certificate['instances']): string =>
+  [
+    ...STATUSES.map((status) => `${counts[status]} ${status}`),
+    ...new Set(instances.flatMap(({ status }) => (status in counts ? [] : [status]))),
+  ].join(', ');
+
 /** From what says least to what says most. */
 const RANK = ['incomplete', 'fenced', 'enforced'];
 
-function resultOf({ counts, gaps, reopened }: ProvedCase): string {
-  const isDoubtful = counts.partial + counts.contradicting > 0;
+/** What stands against no result: who stands otherwise, also in a way that is not known here, is not proved to enforce anything. */
+const SURE: ReadonlySet<string> = new Set<Status>(['acked', 'fenced', 'absent']);
+
+function resultOf({ counts, gaps, reopened }: ProvedCase, instances: Certificate['instances']): string {
+  const isDoubtful = counts.partial + counts.contradicting > 0 || instances.some(({ status }) => !SURE.has(status));
   const isEmpty = counts.acked + counts.fenced + counts.absent === 0;
   if (gaps.length > 0 || reopened.length > 0 || isDoubtful || isEmpty) return 'incomplete';
   return counts.acked > 0 && counts.fenced === 0 ? 'enforced' : 'fenced';
