@@ -4,7 +4,7 @@ import { KeelsonError } from '../core/error.js';
 import { KEY_BYTES } from '../protocol/keys.js';
 import { parsePart, type Change, type Part } from '../protocol/part.js';
 import { numberOf, objectOf, objectsOf, textOf, textsOf } from './body.js';
-import { isLeave, type Cause, type Incomplete, type OrderKey, type OrderKeyType } from './cause.js';
+import type { Cause, Incomplete, OrderKey, OrderKeyType } from './cause.js';
 import type { LifecycleEvent } from './lifecycle.js';
 import type { RevocationState } from './state.js';
 
@@ -161,7 +161,6 @@ function lift(
     state.keys.delete(lifted.order);
     lifted.state = 'lifted';
     lifted.endedBy = cause.order;
-    if (isLeave(lifted)) state.touchHeirs(lifted.subjects);
     // What it gave back is lost again.
     if (lifted.groupsAdded.length > 0) state.touch(lifted.subjects);
     state.update(lifted);

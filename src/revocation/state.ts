@@ -112,6 +112,8 @@ export class RevocationState {
   update(cause: Cause): void {
     if (isWaiting(cause)) this.waiting.add(cause.order);
     else this.waiting.delete(cause.order);
+    // Who stays, or is back, can succeed others.
+    if (isLeave(cause) && !isWaiting(cause) && cause.state !== 'ordered') this.touchHeirs(cause.subjects);
     this.changed.add(cause.order);
   }
 

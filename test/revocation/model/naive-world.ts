@@ -44,7 +44,7 @@ export type Op =
   | { op: 'delegate'; delegation: string; from?: Name; fromAgent?: string; toAgent?: string; parent?: string }
   | { op: 'session'; session: string; user?: Name; agent?: string }
   | { op: 'see'; token: number }
-  | { op: 'offboard'; source: string; principal: Name; scope?: 'source'; successor?: Name }
+  | { op: 'offboard'; source: string; principal: Name; scope?: 'source'; successor?: Name; in?: number }
   | { op: 'reinstate'; source: string; principal: Name }
   | { op: 'join'; source: string; principal: Name }
   | { op: 'move'; source: string; principal: Name; removed: string[]; added: string[] }
@@ -56,8 +56,15 @@ export type Op =
       effect?: 'block' | 'cutoff';
       mode?: Mode;
       successor?: Name;
+      in?: number;
     }
-  | { op: 'lift'; nth: number };
+  | { op: 'lift'; nth: number }
+  /** Of what waits, by an administrator or by the source that said it. */
+  | { op: 'cancel'; nth: number; by: string }
+  | { op: 'reschedule'; nth: number; by: string; in: number }
+  /** By a second person. */
+  | { op: 'approve_leave' | 'deny_leave'; nth: number }
+  | { op: 'pass'; minutes: number };
 
 export interface Target {
   readonly type: 'agent' | 'client' | 'token' | 'grant' | 'session' | 'delegation' | 'tool' | 'environment';
@@ -70,6 +77,15 @@ export type Mode = 'revoke' | 'hold' | 'transfer';
 /** What becomes of a thing: it ends; it waits for a new owner; what was issued up to now is refused. */
 type End = 'ends' | 'waits' | 'cut';
 
+/** When so many leave a source within an hour, more than this share of all it named, a second person is asked. */
+export interface Valve {
+  readonly count: number;
+  readonly share: number;
+}
+
+const HELD_MINUTES = 15;
+const BURST_MINUTES = 60;
+
 export interface Policy {
   owns: string[];
   expects: string[];
@@ -80,8 +96,15 @@ export const nameOf = ({ issuer, id }: Name): string => `principal/${issuer}/${i
 const memberOf = (person: string, group: string): string => `member/${person}/${group}`;
 
 interface Order {
-  /** The happening that ordered it. */
-  readonly since: number;
+  /** The happening that put it in force. */
+  since: number;
+  /** The minute until which it waits; and whether it does so for a second person. */
+  due?: number | undefined;
+  isHeld?: boolean;
+  /** Whether a second person was ever asked. */
+  wasHeld?: boolean;
+  /** When it was to be, where that lay ahead. */
+  planned?: number;
   readonly kind: 'leaver' | 'scope' | 'request' | 'mover';
   readonly source: string;
   readonly principal?: string;
@@ -119,12 +142,17 @@ export class NaiveWorld {
   readonly #cut = new Map<string, number>();
   /** When grants and sessions were first spoken of. */
   readonly #began = new Map<string, number>();
-  /** How much has happened. */
+  /** How much has happened, and how many minutes went by. */
   #now = 0;
+  #minute = 0;
+  /** By source: whom it ever named, and who left it when. */
+  readonly #named = new Map<string, Set<string>>();
+  readonly #left = new Map<string, Map<string, number>>();
 
   constructor(
     private readonly tokens: readonly Token[],
     private readonly ownsOf: (source: string) => readonly string[],
+    private readonly valve: Valve,
   ) {}
 
   /** How many causes there are that a lift may name. */
@@ -134,6 +162,7 @@ export class NaiveWorld {
 
   say(op: Op): void {
     this.#now++;
+    if ('source' in op) this.#name(op);
     const hang = (child: string, ...parents: (string | undefined)[]): void => {
       for (const parent of parents) if (parent !== undefined) this.#hangs.push({ parent, child });
     };
@@ -178,20 +207,15 @@ export class NaiveWorld {
         this.#begin(op.token);
         break;
       case 'offboard':
-        this.#order({
-          kind: op.scope === 'source' ? 'scope' : 'leaver',
-          source: op.source,
-          principal: nameOf(op.principal),
-          ...(op.successor === undefined ? {} : { successor: nameOf(op.successor) }),
-        });
+        this.#offboard(op);
         break;
       case 'reinstate':
-        this.#giveBack(op.source, this.humanOf(nameOf(op.principal)));
+        this.#giveBack(op.source, nameOf(op.principal));
         break;
       case 'join':
         // Only somebody whom this source let go can come back.
         if (this.#leaves(op.source).some(({ subjects }) => subjects.has(nameOf(op.principal)))) {
-          this.#giveBack(op.source, this.humanOf(nameOf(op.principal)));
+          this.#giveBack(op.source, nameOf(op.principal));
         }
         break;
       case 'move':
@@ -205,6 +229,7 @@ export class NaiveWorld {
           effect: op.effect ?? 'block',
           ...(op.mode === undefined ? {} : { mode: op.mode }),
           ...(op.successor === undefined ? {} : { successor: nameOf(op.successor) }),
+          ...this.#plan(op.in),
           ...(op.principal === undefined ? {} : { principal: nameOf(op.principal) }),
           ...(op.target === undefined ? {} : { target: `${op.target.type}/${op.target.value}` }),
         });
@@ -214,6 +239,21 @@ export class NaiveWorld {
         if (order?.isOpen === true) this.#lift(order);
         break;
       }
+      case 'cancel':
+      case 'reschedule':
+      case 'approve_leave':
+      case 'deny_leave':
+        this.#answer(op);
+        break;
+      case 'pass':
+        this.#minute += op.minutes;
+        break;
+    }
+    for (const order of this.#orders) {
+      if (order.due === undefined || order.due > this.#minute) continue;
+      order.due = undefined;
+      order.isOpen = true;
+      order.since = this.#now;
     }
     this.#settle();
   }
@@ -265,6 +305,58 @@ export class NaiveWorld {
     if (op === 'approve' && approved !== undefined) this.#newOwners.set(name, approved);
   }
 
+  /** Whom a source names, and who leaves it. */
+  #name(op: Extract<Op, { source: string }>): void {
+    const of = <T>(all: Map<string, T>, fresh: T): T => all.set(op.source, all.get(op.source) ?? fresh).get(op.source)!;
+    const name = nameOf('person' in op ? op.person : op.principal);
+    of(this.#named, new Set<string>()).add(name);
+    if (op.op === 'offboard') of(this.#left, new Map<string, number>()).set(name, this.#minute);
+  }
+
+  #plan(minutes: number | undefined): Partial<Order> {
+    if (minutes === undefined) return {};
+    const due = this.#minute + minutes;
+    return { isOpen: false, due, planned: due };
+  }
+
+  #offboard(op: Extract<Op, { op: 'offboard' }>): void {
+    const { source } = op;
+    const kind = op.scope === 'source' ? 'scope' : 'leaver';
+    const principal = nameOf(op.principal);
+    // A source's last word on when somebody leaves is the one that counts.
+    for (const order of this.#leaves(source)) {
+      if (order.due !== undefined && order.wasHeld !== true && order.kind === kind && order.principal === principal) {
+        order.due = undefined;
+      }
+    }
+    const leavers = [...this.#left.get(source)!.values()].filter((minute) => minute > this.#minute - BURST_MINUTES);
+    const isBurst =
+      leavers.length > this.valve.count && leavers.length > this.valve.share * this.#named.get(source)!.size;
+    const plan = this.#plan(op.in);
+    const until = Math.max(this.#minute + HELD_MINUTES, plan.planned ?? 0);
+    this.#order({
+      ...{ kind, source, principal },
+      ...(op.successor === undefined ? {} : { successor: nameOf(op.successor) }),
+      ...plan,
+      ...(isBurst ? { isOpen: false, due: until, isHeld: true, wasHeld: true } : {}),
+    });
+  }
+
+  /** Somebody changes or ends what waits. */
+  #answer(op: Extract<Op, { op: 'cancel' | 'reschedule' | 'approve_leave' | 'deny_leave' }>): void {
+    const order = this.#orders[op.nth];
+    if (order?.due === undefined) return;
+    const isHeld = order.isHeld === true;
+    if ('by' in op && op.by !== 'admin' && (op.by !== order.source || order.wasHeld === true || order.security)) return;
+    if (op.op === 'cancel') order.due = undefined;
+    else if (op.op === 'reschedule') {
+      if (!isHeld) order.due = order.planned = this.#minute + op.in;
+    } else if (isHeld) {
+      order.isHeld = false;
+      order.due = op.op === 'deny_leave' ? undefined : (order.planned ?? 0);
+    }
+  }
+
   #order(more: Pick<Order, 'kind' | 'source'> & Partial<Order>): Order {
     const order: Order = {
       ...{ since: this.#now, security: false, groups: [], given: [], isOpen: true, held: new Map() },
@@ -276,11 +368,11 @@ export class NaiveWorld {
     return order;
   }
 
-  /** What lets somebody go, whoever's word it is. */
+  /** What lets somebody go, or will, whoever's word it is. */
   #leaves(source?: string): Order[] {
     return this.#orders.filter(
       ({ isOpen, kind, principal, security, effect, ...order }) =>
-        isOpen &&
+        (isOpen || order.due !== undefined) &&
         effect === 'block' &&
         (kind === 'leaver' || kind === 'scope' || (kind === 'request' && principal !== undefined)) &&
         (source === undefined || (order.source === source && !security)),
@@ -289,11 +381,18 @@ export class NaiveWorld {
 
   #hasLeft = (person: string): boolean => {
     const human = this.humanOf(person);
-    return this.#leaves().some(({ subjects }) => [...human].some((one) => subjects.has(one)));
+    // Of who is yet to leave nothing is known but the name.
+    return this.#leaves().some(({ isOpen, subjects }) =>
+      isOpen ? [...human].some((one) => subjects.has(one)) : subjects.has(person),
+    );
   };
 
-  #giveBack(source: string, human: Set<string>): void {
-    for (const order of this.#leaves(source)) if ([...order.subjects].some((one) => human.has(one))) this.#lift(order);
+  #giveBack(source: string, principal: string): void {
+    const human = this.humanOf(principal);
+    for (const order of this.#leaves(source)) {
+      if (order.due !== undefined && order.principal === principal) order.due = undefined;
+      else if (order.isOpen && [...order.subjects].some((one) => human.has(one))) this.#lift(order);
+    }
   }
 
   #lift(order: Order): void {

@@ -54,7 +54,10 @@ export class SmallKeelson {
   #term = 0n;
   nowUs = 1_800_000_000_000_000;
 
-  constructor(private readonly policyOf: (producer: string) => Policy) {
+  constructor(
+    private readonly policyOf: (producer: string) => Policy,
+    private readonly settings: StepSettings = SETTINGS,
+  ) {
     this.takeOver();
   }
 
@@ -106,10 +109,10 @@ export class SmallKeelson {
     else this.#state.hear(subjects, things);
     const office = { state: this.#state, term: this.#term, nowUs: this.nowUs };
     const state = this.#state;
-    const looked = step(office, { kind: 'look', reached: await this.#survey.reached(state) }, SETTINGS);
+    const looked = step(office, { kind: 'look', reached: await this.#survey.reached(state) }, this.settings);
     const causes = looked.survey.map((order) => state.causes.get(order)!);
     const worlds = await this.#survey.ask({ state }, causes);
-    const decided = causes.length === 0 ? [] : step(office, { kind: 'surveyed', worlds }, SETTINGS).publish;
+    const decided = causes.length === 0 ? [] : step(office, { kind: 'surveyed', worlds }, this.settings).publish;
     return [...decided, ...looked.publish];
   }
 

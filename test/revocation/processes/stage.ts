@@ -30,6 +30,8 @@ import { NaiveLedger, type NaivePart } from './naive-ledger.js';
 const ISSUER = 'https://idp.example';
 /** Three parts of at most 3,000 keys: those of the delegations, and the leaver's own; the last is too big to share a pack with another. */
 const DELEGATIONS = 7_600;
+/** Bounds that nothing but a hole comes near: a machine with much else to do takes minutes to start a process. */
+const WAIT_MS = 300_000;
 const CHILD = new URL('gated-processor.ts', import.meta.url);
 
 /** A process that may decide. */
@@ -52,13 +54,16 @@ export class Contender {
 
   /** Resolves with the first report that fits, of those since `from`. */
   async hear<T>(what: string, pick: (report: Report) => T | undefined, from = 0): Promise<T> {
-    for (const endMs = Date.now() + 60_000; ;) {
+    for (const endMs = Date.now() + WAIT_MS; ;) {
       for (const report of this.#heard.slice(from)) {
         const found = pick(report);
         if (found !== undefined) return found;
       }
-      if (this.#child.exitCode !== null || Date.now() > endMs) {
-        throw new Error(`never heard: ${what}; but ${JSON.stringify(this.#heard.slice(from))}`);
+      const { exitCode, signalCode } = this.#child;
+      const isGone = exitCode !== null || signalCode !== null;
+      if (isGone || Date.now() > endMs) {
+        const why = isGone ? `it ended with ${exitCode ?? signalCode}` : 'it was silent for too long';
+        throw new Error(`never heard: ${what}: ${why}; but ${JSON.stringify(this.#heard.slice(from))}`);
       }
       await new Promise<void>((resolve) => {
         const timer = setTimeout(resolve, 1000);
@@ -221,7 +226,7 @@ export class Stage {
         scopes: new Set(['publish:lifecycle' as const]),
       };
       const accepted = await this.intake.accept(Buffer.from(JSON.stringify(body)), { protocol: native, sender });
-      const { items } = await this.intake.settle(accepted, 30_000);
+      const { items } = await this.intake.settle(accepted, WAIT_MS);
       for (const item of items) expect(item).toMatchObject({ status: 'accepted', settled: { outcome: 'recorded' } });
     }
   }
@@ -244,7 +249,7 @@ export class Stage {
       return rows.length === 1 && rows[0]!.done;
     });
     const { size } = await this.#lifecycle();
-    await this.projection.waitUntil('lifecycle/0/g1', size, 30_000);
+    await this.projection.waitUntil('lifecycle/0/g1', size, WAIT_MS);
     const naive = await this.#fold();
     const order = await this.#orderOf(leaver.name);
     const keys = [naive.keyOf('principal', ISSUER, leaver.name)];
@@ -292,7 +297,7 @@ export class Stage {
   }
 
   async #until(what: string, isSo: () => Promise<boolean>): Promise<void> {
-    for (const endMs = Date.now() + 60_000; !(await isSo());) {
+    for (const endMs = Date.now() + WAIT_MS; !(await isSo());) {
       if (Date.now() > endMs) throw new Error(`it never came to this: ${what}`);
       await this.ledger.watch.changed(100);
     }
