@@ -3,14 +3,27 @@
  * format. A file is the document in canonical JSON (RFC 8785) and a line break, so that no two files are one certificate; what is
  * signed is the same without `signature`. Here is only how it is written and read; what it proves is judged in src/verify.
  */
-import { decodeUtf8, encodeUtf8, formatBase64, parseBase64 } from '../core/bytes.js';
+import { decodeUtf8, encodeUtf8, formatBase64 } from '../core/bytes.js';
 import { KeelsonError } from '../core/error.js';
 import type { Signer } from '../core/signer.js';
+import {
+  base64,
+  canonical,
+  count,
+  hex,
+  list,
+  malformed,
+  object,
+  text,
+  time,
+  type Json,
+  type Members,
+} from './certificate-json.js';
 import { checkSignature, sign, SIGNATURE_BYTES, type Realm } from './signed.js';
 
-export const CERTIFICATE_FORMAT = 'keelson-certificate-v1';
+const CERTIFICATE_FORMAT = 'keelson-certificate-v1';
 /** A file is at most so long. */
-export const MAX_CERTIFICATE_BYTES = 64 * 1024 * 1024;
+const MAX_CERTIFICATE_BYTES = 64 * 1024 * 1024;
 
 /** Where an entry stands; it is one of those in `logs`. */
 export interface EntryRef {
@@ -139,9 +152,6 @@ export function openCertificate(realm: Realm, publicKey: Uint8Array, bytes: Uint
   return certificate;
 }
 
-type Json = string | number | readonly Json[] | { readonly [member: string]: Json };
-type Members = Readonly<Record<string, unknown>>;
-
 /** The file and its members, not looked at yet. */
 function parse(bytes: Uint8Array): { file: string; document: Members } {
   if (bytes.length > MAX_CERTIFICATE_BYTES) malformed('', 'too long');
@@ -156,23 +166,6 @@ function parse(bytes: Uint8Array): { file: string; document: Members } {
   if (members.format !== CERTIFICATE_FORMAT) malformed('/format', `not ${CERTIFICATE_FORMAT}`);
   return { file, document: members };
 }
-
-/** RFC 8785 of what a certificate is made of: no fractions, no null, no lone surrogates. */
-function canonical(value: Json): string {
-  if (typeof value === 'string') {
-    if (/[\ud800-\udfff]/u.test(value)) malformed('', 'a lone surrogate');
-    return JSON.stringify(value);
-  }
-  if (typeof value === 'number') {
-    if (!Number.isSafeInteger(value) || value < 0 || Object.is(value, -0)) malformed('', `the number ${value}`);
-    return String(value);
-  }
-  if (isArray(value)) return `[${value.map(canonical).join(',')}]`;
-  const members = Object.keys(value).sort();
-  return `{${members.map((name) => `${JSON.stringify(name)}:${canonical(value[name]!)}`).join(',')}}`;
-}
-
-const isArray = (value: Json): value is readonly Json[] => Array.isArray(value);
 
 function toJson(certificate: Certificate): { readonly [member: string]: Json } {
   const { ledger, order, issuedAt, result, seq, cause, records, closed, reopened, instances, tokens, logs, says } =
@@ -311,56 +304,4 @@ function log(value: unknown, at: string): CertifiedLog {
 function ref(value: unknown, at: string): EntryRef {
   const { log, index } = object(value, at, ['log', 'index']);
   return { log: text(log, `${at}/log`), index: count(index, `${at}/index`) };
-}
-
-/** @param required null: whatever is in it. */
-function object(
-  value: unknown,
-  at: string,
-  required: readonly string[] | null,
-  optional: readonly string[] = [],
-): Members {
-  if (typeof value !== 'object' || value === null || Array.isArray(value)) malformed(at, 'expected an object');
-  if (required !== null) {
-    for (const name of required) if (!Object.hasOwn(value, name)) malformed(`${at}/${name}`, 'is not there');
-    for (const name of Object.keys(value)) {
-      if (!required.includes(name) && !optional.includes(name)) malformed(`${at}/${name}`, 'is not known');
-    }
-  }
-  return value as Members;
-}
-
-function list<T>(value: unknown, at: string, read: (item: unknown, at: string) => T): T[] {
-  if (!Array.isArray(value)) malformed(at, 'expected an array');
-  return value.map((item: unknown, i) => read(item, `${at}/${i}`));
-}
-
-function text(value: unknown, at: string): string {
-  return typeof value === 'string' ? value : malformed(at, 'expected a string');
-}
-
-function count(value: unknown, at: string): number {
-  return typeof value === 'number' && Number.isSafeInteger(value) && value >= 0
-    ? value
-    : malformed(at, 'expected a number from 0');
-}
-
-function hex(value: unknown, at: string): string {
-  return typeof value === 'string' && /^[0-9a-f]{32}$/.test(value) ? value : malformed(at, 'expected 32 digits of hex');
-}
-
-function time(value: unknown, at: string): string {
-  return typeof value === 'string' && /^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d{1,6})?Z$/.test(value)
-    ? value
-    : malformed(at, 'expected a time in UTC');
-}
-
-function base64(value: unknown, at: string, length?: number): Uint8Array {
-  const bytes = typeof value === 'string' ? parseBase64(value) : undefined;
-  if (bytes === undefined || (length !== undefined && bytes.length !== length)) malformed(at, 'expected base64');
-  return bytes;
-}
-
-function malformed(pointer: string, message: string): never {
-  throw new KeelsonError('malformed_certificate', `not a certificate: ${pointer || 'it'}: ${message}`, { pointer });
 }

@@ -17,7 +17,6 @@ import { WireReader, WireWriter } from './wire.js';
 const MAGIC = 'KRF1';
 /** In one frame, at most: 410 kB. */
 export const MAX_FRAME_FACTS = 16_384;
-export const MAX_FRAME_BYTES = 4 + 8 + 4 + MAX_FRAME_FACTS * FACT_BYTES + HEAD_BYTES;
 
 export interface Frame {
   readonly from: number;
