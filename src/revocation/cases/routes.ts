@@ -10,7 +10,8 @@ import type { CaseRow, Cases } from './cases.js';
 import type { PointsPort } from './points-port.js';
 import type { CaseInstance } from './standing.js';
 import type { TokensPort } from './tokens-port.js';
-import { CaseDetail, CaseView, viewCase, viewDetail, viewTokens } from './views.js';
+import { CaseDetail, CaseView } from './schemas.js';
+import { viewCase, viewDetail, viewTokens } from './views.js';
 
 export interface CaseRoutesOptions {
   readonly cases: Cases;
