@@ -166,7 +166,7 @@ async function open(
     webhooks,
     readiness,
     metrics,
-    tokensOf: revocation.tokensOf,
+    tokensConcerned: revocation.tokensConcerned,
   });
   closing.add(cases.close);
   cases.register(http);

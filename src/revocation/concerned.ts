@@ -8,7 +8,7 @@ import type { Follower } from './follower.js';
 import type { Survey } from './survey.js';
 
 /** What is asked of the identity graph beside what the processor asks. */
-export interface TokensPort {
+export interface LivingTokensPort {
   /**
    * Tokens that lived at `atUs` and go back to origins, those used last first, `limit` at most; `issuer`: only those of it.
    * @throws KeelsonError `not_ready` in a process without the graph.
@@ -26,7 +26,7 @@ const PLACES: ReadonlySet<string> = new Set(['tool', 'environment']);
 export async function tokensConcerned(
   follower: Pick<Follower, 'catchUp' | 'state' | 'size'>,
   survey: Survey,
-  identity: TokensPort,
+  identity: LivingTokensPort,
   order: string,
   limit: number,
 ): Promise<LivingTokens | undefined> {

@@ -39,7 +39,7 @@ export interface CaseParts {
   readonly webhooks: Pick<Webhooks, 'publish'>;
   readonly readiness: Readiness;
   readonly metrics: Registry;
-  readonly tokensOf: RunningRevocation['tokensOf'];
+  readonly tokensConcerned: RunningRevocation['tokensConcerned'];
 }
 
 /** Starts what follows orders to their end. */
@@ -51,7 +51,7 @@ export function openCases({
   webhooks,
   readiness,
   metrics,
-  tokensOf,
+  tokensConcerned,
 }: CaseParts): RunningCases {
   const { database, logger, clock, keyring, installation, config, vault } = foundation;
   const { reader, watch } = ledger;
@@ -66,7 +66,7 @@ export function openCases({
   const certifier = new Certifier({
     cases,
     causes: new Causes(database),
-    evidence: new EvidenceReader({ database, reader, findUses: openUses(foundation), tokensOf }),
+    evidence: new EvidenceReader({ database, reader, findUses: openUses(foundation), tokensConcerned }),
     reader,
     clock,
     signer,

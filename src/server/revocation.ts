@@ -9,7 +9,7 @@ import type { Intake } from '../intake/intake.js';
 import { ProjectionRunner, readSizes } from '../ledger/projection-runner.js';
 import { nodeHasher } from '../platform/hasher.js';
 import { Causes } from '../revocation/causes.js';
-import { tokensConcerned, type TokensPort } from '../revocation/concerned.js';
+import { tokensConcerned, type LivingTokensPort } from '../revocation/concerned.js';
 import { Desk } from '../revocation/desk.js';
 import { dryRun } from '../revocation/dry-run.js';
 import { Follower } from '../revocation/follower.js';
@@ -31,7 +31,7 @@ export interface RevocationParts {
   readonly ledger: LedgerParts;
   readonly intake: Intake;
   readonly access: Access;
-  readonly identity: IdentityPort & TokensPort;
+  readonly identity: IdentityPort & LivingTokensPort;
   readonly readiness: Readiness;
   readonly metrics: Registry;
   readonly webhooks: Pick<Webhooks, 'publish'>;
@@ -48,7 +48,7 @@ export const makeRevocationProjection = (foundation: Foundation): ReturnType<typ
 export interface RunningRevocation {
   readonly requests: RequestRoutesOptions;
   /** Which tokens an order is about, `limit` of them at most; undefined where nobody can tell. */
-  readonly tokensOf: (order: string, limit: number) => Promise<LivingTokens | undefined>;
+  readonly tokensConcerned: (order: string, limit: number) => Promise<LivingTokens | undefined>;
   /** Facts as soon as this process has folded them. */
   readonly onFacts: Follower['onFacts'];
   readonly close: () => Promise<void>;
@@ -115,7 +115,7 @@ export function openRevocation(parts: RevocationParts): RunningRevocation {
       dryRun: (producer, asked) => dryRun(follower, survey, identity, producer, asked),
     },
     onFacts: (listener) => follower.onFacts(listener),
-    tokensOf: (order, limit) => tokensConcerned(follower, survey, identity, order, limit),
+    tokensConcerned: (order, limit) => tokensConcerned(follower, survey, identity, order, limit),
     close: async () => {
       await Promise.all([processor.close(), overdue.close()]);
       await runner.close();

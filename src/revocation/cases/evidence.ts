@@ -28,7 +28,7 @@ export interface EvidenceOptions {
   readonly database: Database;
   readonly reader: LedgerReader;
   readonly findUses: FindUses;
-  readonly tokensOf: (order: string, limit: number) => Promise<LivingTokens | undefined>;
+  readonly tokensConcerned: (order: string, limit: number) => Promise<LivingTokens | undefined>;
 }
 
 /** Tokens that a certificate names, at most. */
@@ -120,7 +120,7 @@ export class EvidenceReader {
   }
 
   async #tokens(order: string): Promise<Evidence['tokens']> {
-    const concerned = await this.options.tokensOf(order, MAX_TOKENS);
+    const concerned = await this.options.tokensConcerned(order, MAX_TOKENS);
     if (concerned === undefined) return undefined;
     const { asOf, usesOf } = await this.options.findUses();
     const shown: CertifiedToken[] = [];
