@@ -1,6 +1,7 @@
 import { describe, expect, it } from 'vitest';
 import { nodeHasher as hasher } from '../../src/platform/hasher.js';
 import { checkToken } from '../../src/protocol/check.js';
+import { FACT_BYTES } from '../../src/protocol/fact.js';
 import { deriveCanaryKey, deriveKey } from '../../src/protocol/keys.js';
 import type { Change } from '../../src/protocol/part.js';
 import { RevocationTable } from '../../src/protocol/revocation-table.js';
@@ -122,4 +123,51 @@ describe('RevocationTable', () => {
     expect([table.facts.size, table.parts]).toEqual([1, 2]);
     expect(check(table, [user], undefined)).toEqual({ revoked: false });
   });
+});
+
+describe('staleness in the table', () => {
+  const key = deriveKey(hasher, guardKey, 'staleness', '', 'deploy');
+
+  it('is said and taken back, by no part', () => {
+    const table = tableOf([{ change: 'block', order: order(1), keys: user }]);
+    const said = table.setStaleness(1n, key, 15_000_000)!;
+    expect([said.seq, said.facts.length, said.stateHashes]).toEqual([3, FACT_BYTES, table.head().stateHash]);
+    expect(table.facts.stalenessUs(table.find(key))).toBe(15_000_000);
+    expect(table.setStaleness(1n, key, 1)).toBeUndefined();
+    expect(table.setStaleness(2n, key, 15_000_000)).toMatchObject({ seq: 3, facts: new Uint8Array(0) });
+    expect(table.setStaleness(3n, key, undefined)).toMatchObject({ seq: 4 });
+    expect([table.find(key), table.index, table.parts]).toEqual([-1, 3n, 1]);
+  });
+});
+
+it('what a record changed is all there, with the state after each', () => {
+  const [table, beside] = [tableOf(), tableOf()];
+  const applied = table.apply(0n, {
+    term: 0n,
+    changes: [{ change: 'block', order: order(1), keys: Buffer.concat([user, agent]) }],
+  })!;
+  const facts = [
+    beside.facts.put(user, 0, true, undefined)!.slice(),
+    beside.facts.put(agent, 0, true, undefined)!.slice(),
+    beside.facts.put(canary, 0, false, 1)!.slice(),
+  ];
+  expect(Buffer.from(applied.facts)).toEqual(Buffer.concat(facts));
+  expect(applied.seq).toBe(3);
+  expect(applied.stateHashes).toHaveLength(3 * 32);
+  expect(applied.stateHashes.slice(-32)).toEqual(beside.head().stateHash);
+  expect([table.index, table.term, tableOf().index, tableOf().parts]).toEqual([0n, 0n, -1n, 0]);
+});
+
+it('cutoffs only rise, whether the key is blocked or not', () => {
+  const table = tableOf(
+    [{ change: 'cutoff', atUs: 50, keys: user }],
+    [{ change: 'cutoff', atUs: 40, keys: user }],
+    [{ change: 'block', order: order(1), keys: user }],
+    [{ change: 'cutoff', atUs: 60, keys: user }],
+  );
+  const slot = table.find(user);
+  expect([table.cutoffUs(slot), table.isBlocked(slot), table.orderOf(user)]).toEqual([60, true, order(1)]);
+  table.apply(9n, { term: 1n, changes: [{ change: 'lift', order: order(1), atUs: 55, keys: user }] });
+  expect([table.cutoffUs(table.find(user)), table.isBlocked(table.find(user))]).toEqual([60, false]);
+  expect(table.orderOf(user)).toBeUndefined();
 });
