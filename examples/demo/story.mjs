@@ -72,7 +72,7 @@ export async function tell(world, say, signal) {
   say({ event: 'calls', calls: calls.count() });
 
   const webhook = await sendLeaver(keelson.url, secret, SAM.user, signal);
-  say({ event: 'webhook', person: SAM.user, status: webhook.status, ms: webhook.ms });
+  say({ event: 'webhook', person: SAM.user, status: webhook.status, ms: Math.round(webhook.ms) });
   const refused = await watchRefusals(world, calls, webhook.acceptedMs, say);
   await sleep(AFTER_MS, undefined, { signal });
   await working.stop();
