@@ -69,6 +69,20 @@ describe('checkToken', () => {
     });
   });
 
+  it('names of several keys the first, and an order only where it is known', () => {
+    const table = tableOf([
+      { change: 'cutoff', atUs: 5, keys: Buffer.concat([agent, user]) },
+      { change: 'block', order: order(1), keys: other },
+    ]);
+    expect(check(table, [user, agent], 5)).toMatchObject({ reason: 'cutoff', key: user });
+    expect(checkToken(table.facts, [other], 5, NOW, SKEW)).toStrictEqual({
+      revoked: true,
+      reason: 'blocked',
+      key: other,
+      seq: 3,
+    });
+  });
+
   it('refuses the canary as it stood before the last part', () => {
     const table = tableOf([], [], []);
     expect(table.parts).toBe(3);

@@ -145,3 +145,43 @@ describe('the time of a lease', () => {
     );
   });
 });
+
+describe('a jump', () => {
+  const steady = { monotonic: 1, wall: 1, uptime: 1 };
+
+  it('is more than 50 ms between the clocks, either way', () => {
+    for (const [us, sinceUs] of [
+      [50 * MS, 50 * MS],
+      [-50 * MS, 0],
+      // Uptime decides: nothing passed, but for what it can't tell.
+      [50 * MS + 1, 10 * MS],
+      [-50 * MS - 1, 10 * MS],
+    ] as const) {
+      const clocks = new Clocks(steady);
+      const time = new LeaseTime(clocks);
+      const moment = time.moment();
+      clocks.happen({ kind: 'set', us }, time);
+      time.read();
+      expect(time.sinceUs(moment)).toBe(sinceUs);
+    }
+  });
+
+  it('is one: clocks go on evenly behind it', () => {
+    const clocks = new Clocks(steady);
+    const time = new LeaseTime(clocks);
+    const moment = time.moment();
+    clocks.happen({ kind: 'suspend', us: 60 * S }, time);
+    for (let i = 0; i < 100; i++) {
+      time.read();
+      clocks.happen({ kind: 'pass', us: MS }, time);
+    }
+    expect(time.sinceUs(moment)).toBe(60 * S + 10 * MS + 99 * MS);
+    clocks.happen({ kind: 'set', us: -3600 * S }, time);
+    for (let i = 0; i < 100; i++) {
+      time.read();
+      clocks.happen({ kind: 'pass', us: MS }, time);
+    }
+    expect(time.sinceUs(moment)).toBeLessThanOrEqual(60 * S + 220 * MS);
+    expect(time.wallClockUs).toBe(clocks.wallUs() - MS);
+  });
+});
