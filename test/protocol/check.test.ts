@@ -185,3 +185,12 @@ it('cutoffs only rise, whether the key is blocked or not', () => {
   expect([table.cutoffUs(table.find(user)), table.isBlocked(table.find(user))]).toEqual([60, false]);
   expect(table.orderOf(user)).toBeUndefined();
 });
+
+it('what stands in the first slot is known, and of nothing else', () => {
+  const first = new Uint8Array(16).fill(0xff, 12);
+  const second = Uint8Array.from(first).fill(0x80, 0, 1);
+  const table = tableOf([{ change: 'cutoff', atUs: 50, keys: first }], [{ change: 'cutoff', atUs: 40, keys: first }]);
+  expect([table.find(first), table.cutoffUs(0)]).toEqual([0, 50]);
+  table.apply(9n, { term: 1n, changes: [{ change: 'cutoff', atUs: 7, keys: second }] });
+  expect(table.cutoffUs(table.find(second))).toBe(7);
+});

@@ -58,9 +58,11 @@ describe('a table', () => {
     const table = new FactTable(hasher);
     const model = new Map<number, { flags: number; value: bigint; seq: number }>();
     let chain: Uint8Array = new Uint8Array(32);
-    let [seq, state] = [0, 5];
-    const draw = (below: number): number => (state = (state * 1_103_515_245 + 12_345) & 0x7fffffff) % below;
+    let seq = 0;
     for (let i = 0; i < 1500; i++) {
+      const dice = seed(`step ${i}`);
+      let drawn = 0;
+      const draw = (below: number): number => dice[drawn++]! % below;
       const n = draw(40);
       const key = keyOf(n);
       const values = [0, 1, -1, 2 ** 31, -(2 ** 40) - 3, 1_790_000_000_000_001];

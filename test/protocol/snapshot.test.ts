@@ -59,18 +59,36 @@ describe('a snapshot', () => {
     }
   });
 
+  it('is refused with a number of changes that is not exact', () => {
+    const bytes = encodeSnapshot(tableOf(3));
+    new DataView(bytes.buffer).setBigUint64(4, 2n ** 53n);
+    expect(() => decodeSnapshot(hasher, bytes)).toThrow(failure);
+    new DataView(bytes.buffer).setBigUint64(4, 2n ** 53n - 1n);
+    expect(decodeSnapshot(hasher, bytes).seq).toBe(Number.MAX_SAFE_INTEGER);
+  });
+
   it('is refused with a fact twice, out of order, or that says nothing, although the hash be of them', () => {
     const bytes = encodeSnapshot(tableOf(2));
     const [first, second] = [bytes.slice(84, 109), bytes.slice(109)];
     const empty = second.slice();
     empty.fill(0, 16);
-    for (const facts of [
-      [second, first],
-      [first, first],
-      [first, empty],
-    ]) {
+    for (const [facts, hashed] of [
+      [
+        [second, first],
+        [second, first],
+      ],
+      [
+        [first, first],
+        [first, first],
+      ],
+      [
+        [first, empty],
+        [first, empty],
+      ],
+      [[first, empty], [first]],
+    ] as const) {
       let sum = 0n;
-      for (const fact of facts) sum += BigInt(`0x${createHash('sha256').update(fact).digest('hex')}`);
+      for (const fact of hashed) sum += BigInt(`0x${createHash('sha256').update(fact).digest('hex')}`);
       const stateHash = Buffer.from((sum % (1n << 256n)).toString(16).padStart(64, '0'), 'hex');
       const bad = Buffer.concat([bytes.subarray(0, 44), stateHash, bytes.subarray(76, 84), ...facts]);
       expect(() => decodeSnapshot(hasher, bad)).toThrow(failure);
