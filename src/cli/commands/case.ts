@@ -10,6 +10,7 @@ import {
   type TargetOptions,
 } from '../command.js';
 import { CommandError, EXIT } from '../exit.js';
+import { printPages } from '../pages.js';
 import { formatTable, neutralise } from '../text.js';
 
 interface ListOptions extends TargetOptions {
@@ -36,18 +37,9 @@ function createList(context: Context): Command {
   const command = withTarget(createCommand('list', 'list them, newest first'))
     .option('--limit <count>', 'at most so many a page', '100')
     .option('--all', 'every page')
-    .action(async (options: ListOptions) => {
-      const client = await openClient(context, options);
-      for (let cursor: string | undefined; ;) {
-        const page = asObject(await client.getJson('/v1/cases', { limit: options.limit, cursor }));
-        const found = listOf(page, 'items');
-        if (options.json) for (const one of found) await context.output.line(formatJson(one));
-        else for (const line of formatList(found)) await context.output.line(line);
-        cursor = typeof page.next === 'string' ? page.next : undefined;
-        if (cursor === undefined || context.output.closed) return;
-        if (!options.all) return context.output.note('more: --all');
-      }
-    });
+    .action((options: ListOptions) =>
+      printPages(context, options, '/v1/cases', { limit: options.limit }, 'items', formatList),
+    );
   return withExamples(command, ['keelson case list --limit 20']);
 }
 

@@ -2,7 +2,6 @@ import { Command, Option } from 'commander';
 import type { TSchema } from 'typebox';
 import { ListQuery, NODE_TYPES } from '../../identity/query.js';
 import { asObject, listOf, textOf, type Answer } from '../answer.js';
-import type { Query } from '../client.js';
 import {
   createCommand,
   formatJson,
@@ -12,6 +11,7 @@ import {
   type Context,
   type TargetOptions,
 } from '../command.js';
+import { printPages } from '../pages.js';
 import { formatTable, neutralise } from '../text.js';
 
 interface NodeOptions extends TargetOptions {
@@ -120,29 +120,6 @@ function createList(context: Context): Command {
     'keelson identity list grant --expires-before 2027-01-01T00:00:00Z',
     'keelson identity list token --point mcp-gateway-1 --state live --all --json > tokens.ndjson',
   ]);
-}
-
-/** Prints page after page; a page may hold nothing, and have a next one. */
-async function printPages(
-  context: Context,
-  options: TargetOptions & { all?: true },
-  path: string,
-  query: Query,
-  member: string,
-  format: (found: readonly Answer[]) => string[],
-): Promise<void> {
-  const client = await openClient(context, options);
-  let printed = 0;
-  for (let cursor: string | undefined; ;) {
-    const page = asObject(await client.getJson(path, { ...query, cursor }));
-    const found = listOf(page, member);
-    printed += found.length;
-    if (options.json) for (const one of found) await context.output.line(formatJson(one));
-    else if (found.length > 0) for (const line of format(found)) await context.output.line(line);
-    cursor = typeof page.next === 'string' ? page.next : undefined;
-    if (cursor === undefined || context.output.closed) return;
-    if (!options.all && printed > 0) return context.output.note('more: --all');
-  }
 }
 
 /** `type id`, with what is known of a person instead of a pseudonym. */

@@ -1,6 +1,5 @@
 import { Command, InvalidArgumentError } from 'commander';
 import { asObject, listOf, textOf, type Answer } from '../answer.js';
-import type { Client } from '../client.js';
 import {
   createCommand,
   formatJson,
@@ -11,6 +10,7 @@ import {
   type TargetOptions,
 } from '../command.js';
 import { openNew } from '../new-file.js';
+import { readPages } from '../pages.js';
 import { formatTable, neutralise } from '../text.js';
 
 interface TokenOptions extends TargetOptions {
@@ -37,7 +37,7 @@ export function createPoint(context: Context): Command {
 
 function createList(context: Context): Command {
   const command = withTarget(createCommand('list', 'list points by name')).action(async (options: TargetOptions) => {
-    const rows = await readAll(await openClient(context, options), '/v1/points', 'points');
+    const rows = await readPages(await openClient(context, options), '/v1/points', { limit: '1000' }, 'points');
     if (options.json) for (const row of rows) await context.output.line(formatJson(row));
     else {
       const table = rows.map((row) => [
@@ -60,7 +60,7 @@ function createShow(context: Context): Command {
     .action(async (point: string, options: TargetOptions) => {
       const client = await openClient(context, options);
       const shown = asObject(await client.getJson(pathOf(point)));
-      const instances = await readAll(client, `${pathOf(point)}/instances`, 'instances');
+      const instances = await readPages(client, `${pathOf(point)}/instances`, { limit: '1000' }, 'instances');
       if (options.json) await context.output.line(formatJson({ ...shown, instances }));
       else for (const line of formatPoint(shown, instances)) await context.output.line(line);
     });
@@ -123,16 +123,6 @@ function createRevokeToken(context: Context): Command {
       else context.output.note(`enrolment token ${neutralise(id)} is revoked`);
     });
   return withExamples(command, ['keelson point revoke-token 5f2c9a0b1d3e4f60']);
-}
-
-async function readAll(client: Client, path: string, member: string): Promise<Answer[]> {
-  const rows: Answer[] = [];
-  for (let cursor: string | undefined, more = true; more; more = cursor !== undefined) {
-    const page = asObject(await client.getJson(path, { cursor, limit: '1000' }));
-    rows.push(...listOf(page, member));
-    cursor = typeof page.next === 'string' ? page.next : undefined;
-  }
-  return rows;
 }
 
 function formatPoint(point: Answer, instances: readonly Answer[]): string[] {

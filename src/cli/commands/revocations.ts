@@ -12,6 +12,7 @@ import {
 } from '../command.js';
 import { CommandError, EXIT } from '../exit.js';
 import { startProgress } from '../progress.js';
+import { printPages } from '../pages.js';
 import { formatTable, neutralise } from '../text.js';
 
 interface ListOptions extends TargetOptions {
@@ -64,18 +65,9 @@ function createList(context: Context): Command {
     .option('--source <producer>', 'only what came from there')
     .option('--limit <count>', 'at most so many a page', '100')
     .option('--all', 'every page')
-    .action(async (options: ListOptions) => {
-      const client = await openClient(context, options);
+    .action((options: ListOptions) => {
       const { state, source, limit } = options;
-      for (let cursor: string | undefined; ;) {
-        const page = asObject(await client.getJson('/v1/revocations', { state, source, limit, cursor }));
-        const found = listOf(page, 'revocations');
-        if (options.json) for (const one of found) await context.output.line(formatJson(one));
-        else for (const line of formatList(found)) await context.output.line(line);
-        cursor = typeof page.next === 'string' ? page.next : undefined;
-        if (cursor === undefined || context.output.closed) return;
-        if (!options.all) return context.output.note('more: --all');
-      }
+      return printPages(context, options, '/v1/revocations', { state, source, limit }, 'revocations', formatList);
     });
   return withExamples(command, ['keelson revocations list --state scheduled']);
 }

@@ -1,6 +1,6 @@
 import { Command, InvalidArgumentError } from 'commander';
 import { SCOPES } from '../../http/caller.js';
-import { asObject, listOf, textOf, type Answer } from '../answer.js';
+import { asObject, textOf, type Answer } from '../answer.js';
 import {
   createCommand,
   formatJson,
@@ -12,6 +12,7 @@ import {
 } from '../command.js';
 import { CommandError, EXIT } from '../exit.js';
 import { openNew } from '../new-file.js';
+import { readPages } from '../pages.js';
 import { formatTable, neutralise } from '../text.js';
 
 interface CreateOptions extends TargetOptions {
@@ -79,12 +80,7 @@ function createList(context: Context): Command {
   const command = withTarget(createCommand('list', 'list tokens, oldest first; never their text')).action(
     async (options: TargetOptions) => {
       const client = await openClient(context, options);
-      const rows: Answer[] = [];
-      for (let cursor: string | undefined, more = true; more; more = cursor !== undefined) {
-        const page = asObject(await client.getJson('/v1/tokens', { cursor }));
-        rows.push(...listOf(page, 'tokens'));
-        cursor = typeof page.next === 'string' ? page.next : undefined;
-      }
+      const rows = await readPages(client, '/v1/tokens', {}, 'tokens');
       if (options.json) for (const row of rows) await context.output.line(formatJson(row));
       else for (const line of formatTokens(rows)) await context.output.line(line);
     },
