@@ -1,9 +1,10 @@
 import { describe, expect, it } from 'vitest';
 import { describeClosed } from '../../src/revocation/cases/entry.js';
-import { closeCase, type CaseOutcome } from '../../src/revocation/cases/outcome.js';
+import { closeCase, gapsOf, standingsOf, type CaseOutcome } from '../../src/revocation/cases/outcome.js';
 import { FENCED_AFTER_US, type CaseInstance, type OpenCase } from '../../src/revocation/cases/standing.js';
 import { CasesState, RETIRED_AFTER_US, stepCases } from '../../src/revocation/cases/step.js';
 import { DEFAULT_STALENESS_US } from '../../src/protocol/staleness.js';
+import { viewCase } from '../../src/revocation/cases/views.js';
 import type { KeyType } from '../../src/protocol/keys.js';
 
 const ack = (seq: number, more: Partial<NonNullable<CaseInstance['ack']>> = {}): CaseInstance['ack'] => ({
@@ -160,6 +161,40 @@ it('the entry names how each point ended it, and the instances that matter first
   expect(named.slice(0, 2).map(({ instance }) => instance)).toEqual(['x', 'z']);
   expect(named).toHaveLength(150);
   expect(JSON.stringify(event).length).toBeLessThan(60_000);
+});
+
+it('is shown with what is not proven by all of its instances, though it looks closely at the doubtful ones alone', () => {
+  const row = {
+    ...order,
+    complete: true,
+    firstPartUs: 1,
+    parts: 1,
+    subjects: [],
+    target: undefined,
+    closed: undefined,
+  };
+  const sure = [one('a', 7), one('b'), one('c', undefined, { mayHoldLease: false })];
+  const doubtful = [
+    one('d', 7, { ack: ack(7, { keyTypes: ['token'] }) }),
+    one('e', 7, { ack: ack(7, { isTrue: false }) }),
+    one('f', 6, { mayHoldLease: false, failOpen: ['*'] }),
+  ];
+  const outside = [one('g', undefined, { joinedIndex: 51n }), one('h', 6, { mayHoldLease: false, retired: true })];
+  for (const instances of [
+    [],
+    outside,
+    sure,
+    [...sure, ...outside],
+    [...outside, ...doubtful],
+    [...sure, ...doubtful],
+  ]) {
+    const concerned = standingsOf(order, instances, 0).filter(
+      ({ standing }) => standing !== 'retired' && standing !== 'later',
+    );
+    const shown = viewCase({ ...row, contradictions: [] }, instances);
+    expect(shown.incomplete).toEqual(gapsOf(order, concerned));
+    expect(shown).toMatchObject({ acked: concerned.filter(({ standing }) => standing === 'acked').length });
+  }
 });
 
 describe('what is done about a case', () => {

@@ -7,7 +7,7 @@ import { KeelsonError } from '../../core/error.js';
 import type { Http } from '../../http/http.js';
 import { Problem } from '../../http/problem.js';
 import { whenGone } from '../../http/when-gone.js';
-import { readInstances, type CaseRoutesOptions } from './routes.js';
+import { breathe, readInstances, type CaseRoutesOptions } from './routes.js';
 import { viewCase, viewDetail } from './views.js';
 
 const tags = ['revocation'];
@@ -18,6 +18,8 @@ const FRESH_MS = 400;
 /** A comment now and then, so that nobody between takes the silence for an end. */
 const BEAT_MS = 15_000;
 const MAX_LISTENERS = 200;
+/** Then who listens connects again: a token that was revoked meanwhile hears no more. */
+const LISTEN_MS = 300_000;
 /** Cases that are followed together: those that go on, and the newest. */
 const MAX_OPEN = 200;
 const MAX_NEWEST = 50;
@@ -29,6 +31,20 @@ interface Told {
 
 export function registerCaseEvents(http: Http, options: Omit<CaseRoutesOptions, 'tokens' | 'cursors'>): void {
   const instances = remember(() => readInstances(options));
+  /** Of each case that is followed its text, and whether it goes on; the same for all who listen. */
+  const overview = remember(async () => {
+    const [open, newest] = await Promise.all([options.cases.open(MAX_OPEN), options.cases.list(undefined, MAX_NEWEST)]);
+    const rows = new Map([...open, ...newest].map((row) => [row.order, row]));
+    const all = (await instances()).instances;
+    const texts = new Map<string, string>();
+    for (const [order, row] of rows) {
+      texts.set(order, JSON.stringify(viewCase(row, all)));
+      await breathe();
+    }
+    return { texts, open: new Set(open.map(({ order }) => order)) };
+  });
+  /** By order, of those that somebody listens to. */
+  const details = new Map<string, { listeners: number; readonly look: () => Promise<Told[]> }>();
   const listeners = new Set<FastifyReply>();
   const stream = (reply: FastifyReply, look: () => Promise<Told[]>): FastifyReply => {
     if (listeners.size >= MAX_LISTENERS) {
@@ -47,18 +63,19 @@ export function registerCaseEvents(http: Http, options: Omit<CaseRoutesOptions, 
     '/v1/cases/events',
     { config, schema: { ...schema, summary: 'Cases as they change, live: those that go on, and the newest' } },
     async (_request, reply) => {
-      let followed = new Set<string>();
+      let followed: ReadonlySet<string> = new Set();
       return stream(reply, async () => {
-        const { cases } = options;
-        const [open, newest] = await Promise.all([cases.open(MAX_OPEN), cases.list(undefined, MAX_NEWEST)]);
-        const rows = new Map([...open, ...newest].map((row) => [row.order, row]));
+        const { texts, open } = await overview();
         // What has just ended is told once more, however old it is.
-        const ended = [...followed].filter((order) => !rows.has(order));
-        for (const row of await Promise.all(ended.map((order) => cases.find(order))))
-          if (row !== undefined) rows.set(row.order, row);
-        followed = new Set(open.map(({ order }) => order));
-        const all = (await instances()).instances;
-        return [...rows.values()].map((row) => ({ id: row.order, text: JSON.stringify(viewCase(row, all)) }));
+        const ended = [...followed].filter((order) => !texts.has(order));
+        followed = open;
+        const told = [...texts].map(([id, text]) => ({ id, text }));
+        for (const order of ended) {
+          const row = await options.cases.find(order);
+          if (row !== undefined)
+            told.push({ id: order, text: JSON.stringify(viewCase(row, (await instances()).instances)) });
+        }
+        return told;
       });
     },
   );
@@ -80,8 +97,16 @@ export function registerCaseEvents(http: Http, options: Omit<CaseRoutesOptions, 
         // How long somebody is silent changes all the time: that is for who asks.
         return [{ id: order, text: JSON.stringify(viewDetail(row, all, new Map())) }];
       };
-      if ((await find()).length === 0) throw new KeelsonError('not_found', 'there is no such order (yet)');
-      return stream(reply, find);
+      if ((await options.cases.find(order)) === undefined)
+        throw new KeelsonError('not_found', 'there is no such order (yet)');
+      const detail = details.get(order) ?? { listeners: 0, look: remember(find) };
+      const answer = stream(reply, detail.look);
+      details.set(order, detail);
+      detail.listeners++;
+      reply.raw.once('close', () => {
+        if (--detail.listeners === 0) details.delete(order);
+      });
+      return answer;
     },
   );
 }
@@ -90,8 +115,9 @@ export function registerCaseEvents(http: Http, options: Omit<CaseRoutesOptions, 
 async function* tell(look: () => Promise<Told[]>, gone: AbortSignal): AsyncGenerator<string, void, undefined> {
   let told = new Map<string, string>();
   let beatMs = performance.now();
+  const endMs = beatMs + LISTEN_MS;
   yield ': cases\n\n';
-  while (!gone.aborted) {
+  while (!gone.aborted && performance.now() < endMs) {
     let now: Told[];
     try {
       now = await look();
@@ -111,14 +137,20 @@ async function* tell(look: () => Promise<Told[]>, gone: AbortSignal): AsyncGener
   }
 }
 
-/** Asks at most once in `FRESH_MS`. */
+/** Asks one at a time, and not again for `FRESH_MS`. */
 function remember<T>(ask: () => Promise<T>): () => Promise<T> {
-  let last: { readonly atMs: number; readonly answer: Promise<T> } | undefined;
+  let last: Promise<T> | undefined;
+  /** Infinity while it is asked. */
+  let untilMs = Infinity;
   return () => {
-    if (last === undefined || performance.now() - last.atMs > FRESH_MS) {
-      last = { atMs: performance.now(), answer: ask() };
-      last.answer.catch(() => (last = undefined));
+    if (last === undefined || performance.now() > untilMs) {
+      untilMs = Infinity;
+      last = ask();
+      last.then(
+        () => (untilMs = performance.now() + FRESH_MS),
+        () => (last = undefined),
+      );
     }
-    return last.answer;
+    return last;
   };
 }

@@ -4,7 +4,7 @@ import type { CaseRow } from './cases.js';
 import type { CaseDetail, CaseView, Gap, InstanceView, PointView, Step, TokensView } from './schemas.js';
 import type { CaseTokens } from './tokens-port.js';
 import { gapsOf, standingsOf, type CaseGap, type StandingInstance } from './outcome.js';
-import type { CaseInstance } from './standing.js';
+import { standingOf, type CaseInstance, type Standing } from './standing.js';
 
 type Counts = Omit<PointView, 'point'>;
 
@@ -13,7 +13,8 @@ const NO_COUNTS: Counts = { acked: 0, partial: 0, contradicting: 0, silent: 0, f
 
 /** How a case stands: as it was closed, else as it is. */
 interface Standings {
-  readonly instances: readonly InstanceView[];
+  /** Made for who asks: of 10,000 that costs more than all the rest. */
+  readonly instances: () => readonly InstanceView[];
   readonly points: readonly (Counts & { readonly point: string })[];
   readonly gaps: readonly CaseGap[];
 }
@@ -64,7 +65,8 @@ export function viewDetail(
   silentUs: ReadonlyMap<string, number>,
 ): CaseDetail {
   const standings = standingsNow(row, instances);
-  const shown = standings.instances.map((one) => withSilence(one, silentUs));
+  const described = standings.instances();
+  const shown = described.map((one) => withSilence(one, silentUs));
   const late = new Set(['silent', 'contradicting', 'fenced', 'unfenced', 'absent']);
   return {
     ...sumUp(row, standings),
@@ -73,22 +75,34 @@ export function viewDetail(
     stragglers: shown
       .filter(({ status }) => late.has(status))
       .sort((a, b) => (b.silentS ?? 0) - (a.silentS ?? 0) || (a.instance < b.instance ? -1 : 1)),
-    timeline: timelineOf(row, standings),
+    timeline: timelineOf(row, described),
   };
 }
 
 function standingsNow(row: CaseRow, instances: readonly CaseInstance[]): Standings {
   if (row.closed !== undefined) return standingsClosed(row, row.closed.doc as ClosedDoc);
-  const all = standingsOf(row, instances, 0);
-  const concerned = all.filter(({ standing }) => standing !== 'retired' && standing !== 'later');
+  const concerned: CaseInstance[] = [];
+  const doubtful: CaseInstance[] = [];
   const points = new Map<string, Counts & { point: string }>();
-  for (const { point, standing } of concerned) {
-    const counts = points.get(point) ?? { point, ...NO_COUNTS };
-    points.set(point, counts);
-    counts[standing as (typeof COUNTED)[number]]++;
+  for (const one of instances) {
+    const standing = standingOf(row, one, 0);
+    if (standing === 'retired' || standing === 'later') continue;
+    concerned.push(one);
+    if (DOUBTFUL.has(standing)) doubtful.push(one);
+    const counts = points.get(one.point) ?? { point: one.point, ...NO_COUNTS };
+    points.set(one.point, counts);
+    counts[standing]++;
   }
-  return { instances: all.map(viewInstance), points: [...points.values()], gaps: gapsOf(row, concerned) };
+  // What is not proven is about these, or about there being nobody at all.
+  const told = doubtful.length > 0 ? doubtful : concerned.slice(0, 1);
+  return {
+    instances: () => standingsOf(row, instances, 0).map(viewInstance),
+    points: [...points.values()],
+    gaps: gapsOf(row, standingsOf(row, told, 0)),
+  };
 }
+
+const DOUBTFUL: ReadonlySet<Standing> = new Set(['partial', 'contradicting', 'unfenced']);
 
 function standingsClosed({ contradictions }: CaseRow, { points, instances, incomplete }: ClosedDoc): Standings {
   const known = new Set((incomplete ?? []).map(({ reason, log, index }) => `${reason} ${log} ${index}`));
@@ -106,15 +120,16 @@ function standingsClosed({ contradictions }: CaseRow, { points, instances, incom
         0,
       ),
     })),
-    instances: (instances ?? []).map(({ instance, point, status, log, index, acked_at, unmapped }) => ({
-      instance,
-      point,
-      status,
-      ...(log == null || index == null
-        ? {}
-        : { ack: { log, index, ...(acked_at == null ? {} : { at: formatTimestamp(BigInt(acked_at)) }) } }),
-      ...(unmapped == null ? {} : { unmapped: [...unmapped] }),
-    })),
+    instances: () =>
+      (instances ?? []).map(({ instance, point, status, log, index, acked_at, unmapped }) => ({
+        instance,
+        point,
+        status,
+        ...(log == null || index == null
+          ? {}
+          : { ack: { log, index, ...(acked_at == null ? {} : { at: formatTimestamp(BigInt(acked_at)) }) } }),
+        ...(unmapped == null ? {} : { unmapped: [...unmapped] }),
+      })),
     gaps: [
       ...(incomplete ?? []).map(({ key_types: keyTypes, ...gap }) => ({
         ...gap,
@@ -180,7 +195,7 @@ function withSilence(one: InstanceView, silentUs: ReadonlyMap<string, number>): 
   return us === undefined ? one : { ...one, silentS: Math.floor(us / 1e6) };
 }
 
-function timelineOf(row: CaseRow, { instances }: Standings): Step[] {
+function timelineOf(row: CaseRow, instances: readonly InstanceView[]): Step[] {
   const { firstPartUs, orderedUs, parts, closed, contradictions } = row;
   const steps: Step[] = [
     { at: formatTimestamp(BigInt(firstPartUs)), what: 'ordered', parts },
