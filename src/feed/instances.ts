@@ -99,7 +99,8 @@ export class Instances {
         joined_by: instance.joinedBy ?? admission.by,
       });
     }
-    await this.#say(instance, tools, nowUs);
+    // Who joins again takes nothing back: this may be a request of before, and a signed statement says it.
+    await this.#say(instance, instance.announced ? sortTools([...instance.failOpen, ...failOpen]) : tools, nowUs);
     if (!instance.announced) {
       await database.query('update keelson.feed_instance set announced = true where id = $1', [id]);
       this.#lookup.forget(id.toString('latin1'));
@@ -133,7 +134,8 @@ export class Instances {
   }
 
   /**
-   * Writes down which tools of an instance fail open; what it says again is no news.
+   * Writes down which tools of an instance fail open. Whether that is news is not asked: what it said before may be on its way into the
+   * ledger, and the last word there counts. The same statement is written once.
    * @throws KeelsonError `out_of_range`: its clock is too far from ours; `replayed`: it has said something later
    */
   async declare({ id }: Instance, { atUs, tools }: FailOpen): Promise<void> {
@@ -143,25 +145,35 @@ export class Instances {
     }
     const row = await this.#find(id);
     if (row === undefined) return;
-    if (row.failOpenAtUs !== null && BigInt(atUs) < row.failOpenAtUs) {
-      throw new KeelsonError('replayed', 'this instance has said later which tools fail open');
-    }
-    await this.#say(row, tools, BigInt(atUs));
-    await database.query(
-      'update keelson.feed_instance set fail_open_at_us = greatest(fail_open_at_us, $2) where id = $1',
+    const { rowCount } = await database.query(
+      'update keelson.feed_instance set fail_open_at_us = $2 where id = $1 and coalesce(fail_open_at_us, 0) <= $2',
       [id, atUs],
     );
+    if (rowCount !== 1) throw new KeelsonError('replayed', 'this instance has said later which tools fail open');
+    const isFirst = row.failOpenAtUs === null;
+    if (isFirst && tools.join('\n') === row.failOpen.join('\n')) return;
+    await this.#write(row, tools, BigInt(atUs));
+    await database.query('update keelson.feed_instance set fail_open = $2 where id = $1 and fail_open_at_us = $3', [
+      id,
+      tools,
+      atUs,
+    ]);
   }
 
-  async #say({ id, point, failOpen }: JoinedRow, tools: readonly string[], atUs: bigint): Promise<void> {
-    if (tools.join('\n') === failOpen.join('\n')) return;
-    const { database, intake } = this.options;
+  /** What it says with joining. */
+  async #say(row: JoinedRow, tools: readonly string[], atUs: bigint): Promise<void> {
+    if (tools.join('\n') === row.failOpen.join('\n')) return;
+    await this.#write(row, tools, atUs);
+    await this.options.database.query('update keelson.feed_instance set fail_open = $2 where id = $1', [row.id, tools]);
+  }
+
+  async #write({ id, point }: JoinedRow, tools: readonly string[], atUs: bigint): Promise<void> {
+    const { intake } = this.options;
     const name = formatHex(id);
     const type = tools.length === 0 ? 'point.fenced' : 'point.unfenced';
     const said = tools.length === 0 ? {} : { fail_open: [...tools] };
     const event = { point, instance: name, effective_at: formatTimestamp(atUs), ...said };
     await publishLifecycle(intake, type, `${type}/${name}/${atUs}`, event);
-    await database.query('update keelson.feed_instance set fail_open = $2 where id = $1', [id, tools]);
   }
 
   /** Makes the row, and takes the use that it needs; a row that is there already stays as it is. @throws KeelsonError `forbidden` */

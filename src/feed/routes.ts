@@ -15,6 +15,7 @@ import { authenticateInstance, type InstanceAuth } from './caller.js';
 import type { Feed } from './feed.js';
 import type { FeedKeys } from './keys.js';
 import type { Instance } from './instances.js';
+import { Turns } from './turns.js';
 
 export interface FeedRoutesOptions extends InstanceAuth {
   readonly feed: Feed;
@@ -25,6 +26,8 @@ export interface FeedRoutesOptions extends InstanceAuth {
 export const FEED_TYPE = 'application/vnd.keelson.feed';
 const MAX_WAIT_S = 55;
 const LEASE_WAIT_MS = 10_000;
+/** Requests of an instance that wait at once: it needs one, and one that it gave up may still be here. */
+const MAX_WAITING = 4;
 const MAX_KEYS = 32;
 const KEY_LIST = `^[0-9a-f]{32}(,[0-9a-f]{32}){0,${MAX_KEYS - 1}}$`;
 
@@ -39,6 +42,7 @@ export function registerFeed(http: Http, options: FeedRoutesOptions): void {
 
 function registerReads(http: Http, options: FeedRoutesOptions): void {
   const { feed, keys } = options;
+  const polls = new Turns(MAX_WAITING);
   http.get(
     '/v1/feed/keys',
     { config: signed, schema: { tags, summary: 'The feed keys in force, signed by the root' } },
@@ -76,11 +80,12 @@ function registerReads(http: Http, options: FeedRoutesOptions): void {
       },
     },
     async (request, reply) => {
-      await authenticateInstance(options, request);
+      const instance = await authenticateInstance(options, request);
       keys.requireInForce();
       const { from: text, waitS = '0' } = request.query;
       const from = parseInteger('from', text, 0, 999_999_999_999_999);
-      await feed.changed(from, parseInteger('waitS', waitS, 0, MAX_WAIT_S) * 1000, whenGone(reply));
+      const waitMs = parseInteger('waitS', waitS, 0, MAX_WAIT_S) * 1000;
+      await polls.take(instance, () => feed.changed(from, waitMs, whenGone(reply)));
       const frame = feed.core.frameFrom(from);
       // 410 (RFC 9110 §15.5.11): these changes are not told any more.
       if (frame === undefined) throw new KeelsonError('erased', 'these changes are not kept: fetch the snapshot');
@@ -112,6 +117,9 @@ function registerReads(http: Http, options: FeedRoutesOptions): void {
 
 function registerWrites(http: Http, options: FeedRoutesOptions): void {
   const { feed, keys, acks, realm, instances } = options;
+  const leases = new Turns(MAX_WAITING);
+  /** One statement after the other: what is not written yet would not be seen by the next. */
+  const statements = new Turns(1);
   void http.register(async (scope: Http) => {
     scope.removeAllContentTypeParsers();
     scope.addContentTypeParser(
@@ -127,9 +135,9 @@ function registerWrites(http: Http, options: FeedRoutesOptions): void {
         if (instance.quarantined) throw new KeelsonError('forbidden', 'this point is in quarantine: it gets no lease');
         keys.requireInForce();
         const bytes = readBody(request.body, LEASE_REQUEST_BYTES);
-        const grant = await feed.lease(
-          readLeaseRequest(realm, instance, bytes),
-          AbortSignal.any([whenGone(reply), AbortSignal.timeout(LEASE_WAIT_MS)]),
+        const asked = readLeaseRequest(realm, instance, bytes);
+        const grant = await leases.take(instance, () =>
+          feed.lease(asked, AbortSignal.any([whenGone(reply), AbortSignal.timeout(LEASE_WAIT_MS)])),
         );
         if (grant === undefined) throw new KeelsonError('not_ready', 'nobody can say now that the table is the newest');
         return sendBytes(reply, grant);
@@ -153,7 +161,7 @@ function registerWrites(http: Http, options: FeedRoutesOptions): void {
         const statement = parseFailOpen(bytes);
         if (!instance.id.equals(statement.instance)) throw new KeelsonError('forbidden', 'of another instance');
         checkFailOpen(realm, instance.publicKey, bytes);
-        await instances.declare(instance, statement);
+        await statements.take(instance, () => instances.declare(instance, statement));
         return reply.code(204).send();
       },
     );

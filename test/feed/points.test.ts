@@ -241,6 +241,9 @@ describe('a tool that fails open', () => {
     const atUs = Date.now() * 1000;
     expect(await say(['*'], atUs)).toBe('said');
     expect(await say(['*'], atUs)).toBe('said');
+    // A request to join says no time: it may be one of before.
+    await joinWith([]);
+    expect(await state()).toMatchObject([{ failOpen: ['*'] }]);
     expect(await say([], atUs - 1)).toBe('replayed');
     expect(await say([], atUs - 400_000_000)).toBe('out_of_range');
     expect(await say([], atUs, Buffer.from(seed('another').subarray(0, 16)))).toBe('forbidden');
