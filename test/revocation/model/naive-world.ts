@@ -44,6 +44,10 @@ export type Op =
   | { op: 'delegate'; delegation: string; from?: Name; fromAgent?: string; toAgent?: string; parent?: string }
   | { op: 'session'; session: string; user?: Name; agent?: string }
   | { op: 'see'; token: number }
+  /** Somebody used it for something. */
+  | { op: 'decide'; token: number; user?: Name }
+  /** The graph takes in so much of what it was not told yet. */
+  | { op: 'fold'; count: number }
   | { op: 'offboard'; source: string; principal: Name; scope?: 'source'; successor?: Name; in?: number }
   | { op: 'reinstate'; source: string; principal: Name }
   | { op: 'join'; source: string; principal: Name }
@@ -135,6 +139,10 @@ export class NaiveWorld {
   /** parent → child: the child ends with the parent. */
   readonly #hangs: { parent: string; child: string }[] = [];
   readonly #seen = new Set<number>();
+  /** Tokens of which only a use is known, so nothing but their own claims. */
+  readonly #used = new Set<number>();
+  /** What is said of tokens and sessions, when, and not known yet. */
+  #unknown: { op: Op; at: number }[] = [];
   readonly #orders: Order[] = [];
   readonly #candidates = new Map<string, string>();
   readonly #newOwners = new Map<string, string>();
@@ -153,6 +161,8 @@ export class NaiveWorld {
     private readonly tokens: readonly Token[],
     private readonly ownsOf: (source: string) => readonly string[],
     private readonly valve: Valve,
+    /** Whether what is said of tokens and sessions is known at once. */
+    private readonly isPrompt: boolean,
   ) {}
 
   /** How many causes there are that a lift may name. */
@@ -163,6 +173,20 @@ export class NaiveWorld {
   say(op: Op): void {
     this.#now++;
     if ('source' in op) this.#name(op);
+    if (!this.isPrompt && (op.op === 'see' || op.op === 'session' || op.op === 'decide')) {
+      this.#unknown.push({ op, at: this.#now });
+    } else this.#take(op, this.#now);
+    for (const order of this.#orders) {
+      if (order.due === undefined || order.due > this.#minute) continue;
+      order.due = undefined;
+      order.isOpen = true;
+      order.since = this.#now;
+    }
+    this.#settle();
+  }
+
+  /** @param at the happening that said it. */
+  #take(op: Op, at: number): void {
     const hang = (child: string, ...parents: (string | undefined)[]): void => {
       for (const parent of parents) if (parent !== undefined) this.#hangs.push({ parent, child });
     };
@@ -187,8 +211,8 @@ export class NaiveWorld {
         this.#register(op);
         break;
       case 'grant':
-        this.#first(`grant/${op.grant}`);
-        if (op.session !== undefined) this.#first(`session/${op.session}`);
+        this.#first(`grant/${op.grant}`, at);
+        if (op.session !== undefined) this.#first(`session/${op.session}`, at);
         hang(`grant/${op.grant}`, person(op.principal), thing('agent', op.agent), thing('session', op.session));
         break;
       case 'delegate':
@@ -199,12 +223,19 @@ export class NaiveWorld {
         );
         break;
       case 'session':
-        this.#first(`session/${op.session}`);
+        this.#first(`session/${op.session}`, at);
         hang(`session/${op.session}`, person(op.user), thing('agent', op.agent));
         break;
       case 'see':
         this.#seen.add(op.token);
-        this.#begin(op.token);
+        this.#begin(op.token, at);
+        break;
+      case 'decide':
+        this.#used.add(op.token);
+        this.#begin(op.token, at);
+        break;
+      case 'fold':
+        for (const known of this.#unknown.splice(0, op.count)) this.#take(known.op, known.at);
         break;
       case 'offboard':
         this.#offboard(op);
@@ -249,13 +280,6 @@ export class NaiveWorld {
         this.#minute += op.minutes;
         break;
     }
-    for (const order of this.#orders) {
-      if (order.due === undefined || order.due > this.#minute) continue;
-      order.due = undefined;
-      order.isOpen = true;
-      order.since = this.#now;
-    }
-    this.#settle();
   }
 
   /** What a guard is to say of this token, from long ago or from when it was issued, and of another such one that is issued now. */
@@ -406,13 +430,13 @@ export class NaiveWorld {
     order.held.delete(thing);
   }
 
-  #begin(token: number): void {
-    const { grant, session } = this.tokens[token]!;
-    for (const thing of [`grant/${grant}`, `session/${session}`]) this.#first(thing);
+  #begin(token: number, at: number): void {
+    const { grant, session } = this.tokens[token] ?? {};
+    for (const thing of [`grant/${grant}`, `session/${session}`]) this.#first(thing, at);
   }
 
-  #first(thing: string): void {
-    if (!this.#began.has(thing)) this.#began.set(thing, this.#now);
+  #first(thing: string, at: number): void {
+    this.#began.set(thing, Math.min(at, this.#began.get(thing) ?? Infinity));
   }
 
   #move(source: string, principal: string, removed: string[], added: string[]): void {
@@ -546,7 +570,11 @@ export class NaiveWorld {
 
   /** Tokens that end with what was reached: they name it, are of somebody in it alone, or were exchanged for one that does. */
   #tokensOf(reach: Set<string>): Token[] {
-    const seen = this.tokens.filter(({ n }) => this.#seen.has(n));
+    const isKnown = ({ n }: Token): boolean => this.#seen.has(n) || this.#used.has(n);
+    const seen = this.tokens.filter(isKnown).map((token): Token => {
+      const { n, subject, client, issued } = token;
+      return this.#seen.has(n) ? token : { n, subject, client, issued, groups: [] };
+    });
     const isForeign = ({ user }: Token): boolean => user !== undefined && !reach.has(nameOf(user));
     const names = (token: Token): boolean => this.#visible(token).some((thing) => reach.has(thing));
     const taken = new Set(
