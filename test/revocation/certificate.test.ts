@@ -118,11 +118,13 @@ it('shows order, acks and last use of a leaver, offline', async () => {
   await decide('t-9', 'bob', 'allow');
   const order = await revoke('ana');
   await until(async () => ((await certificateOf(order)).status === 200 ? true : undefined));
-  await writeFile(joinPath(folder, 'ledger.key'), key);
   const page = await readFile(new URL('../../docs/certificate.md', import.meta.url), 'utf8');
   const [, snippet] = /```shell\n(.*?)\n```/s.exec(page)!;
-  const lines = snippet!.split('\n').map((line) => line.replace('5f0c…', order).split(' ').slice(1));
-  const [got, again] = [await keelson(...lines[0]!), await keelson(...lines[1]!)];
+  const commands = snippet!.split('\n').map((line) => line.replace(/ *#.*/, '').replace('5f0c…', order));
+  const [keys, certify, verify] = commands.map((line) => line.replace(/ > .*/, '').split(' ').slice(1));
+  expect(commands[0]).toMatch(/ > ledger\.key$/);
+  await writeFile(joinPath(folder, 'ledger.key'), (await keelson(...keys!)).out);
+  const [got, again] = [await keelson(...certify!), await keelson(...verify!)];
   expect([got.code, again]).toEqual([0, { code: 0, out: got.out, err: '' }]);
   const path = joinPath(folder, 'certificate.json');
   const file = await readFile(path);
