@@ -146,9 +146,9 @@ function gateLog(real: EventLog): EventLog {
   };
 }
 
-let told: string | undefined;
+let told: string | null = null;
 setInterval(() => {
-  const term = processor.term?.toString();
+  const term = processor.term?.toString() ?? null;
   if (term !== told) report({ term: (told = term) });
 }, 10);
 processor.start();

@@ -25,7 +25,7 @@ export type Point = (typeof POINTS)[number];
 export type Command = { readonly hold: Point } | { readonly go: true };
 
 /** From the processor. */
-export type Report = { readonly ready: true } | { readonly term: string | undefined } | { readonly held: Point };
+export type Report = { readonly ready: true } | { readonly term: string | null } | { readonly held: Point };
 
 /** Holds whoever passes at the point that was asked for, until it is let go. */
 export class Gates {

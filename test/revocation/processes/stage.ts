@@ -79,9 +79,16 @@ export class Contender {
   /** The newest term that it said it holds; waits until it holds one that is greater than `above`. */
   term(above = 0n): Promise<bigint> {
     return this.hear(`a term above ${above}`, (report) => {
-      const term = 'term' in report && report.term !== undefined ? BigInt(report.term) : undefined;
+      const term = 'term' in report && report.term !== null ? BigInt(report.term) : undefined;
       return term !== undefined && term > above ? term : undefined;
     });
+  }
+
+  /** Lets it go on; resolves when it has given up its term, so writes nothing more. */
+  goUntilLost(): Promise<true> {
+    const from = this.#heard.length;
+    this.say({ go: true });
+    return this.hear('that it gave up', (report) => ('term' in report && report.term === null) || undefined, from);
   }
 
   /** Resolves when it stands at that point. */
