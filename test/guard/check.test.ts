@@ -60,8 +60,11 @@ describe('what is remembered', () => {
     other.block(keyOf('tool', 'read'));
     replace(guard, other);
     expect(decide()).toEqual({ allowed: true });
+    const late = new KnownTool(guard.core, 'deploy');
+    expect(check(guard.core, token, late)).toEqual({ allowed: true });
     replace(guard, feed);
     expect(decide()).toEqual(refused('blocked', 2, keyOf('tool', 'deploy')));
+    expect(check(guard.core, token, late)).toEqual(decide());
     replace(guard, other);
     other.setStaleness('deploy', 15 * S);
     guard.hear(other.frame(2));
