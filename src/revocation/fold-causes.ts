@@ -68,7 +68,8 @@ export function foldCause(state: RevocationState, event: LifecycleEvent): void {
       if (principal !== undefined) foldReturn(state, event, 'reinstatement');
       break;
     case 'principal.joined':
-      if (principal !== undefined && ownLeaves(state, event).length > 0) foldReturn(state, event, 'rehire');
+      if (principal !== undefined && ownLeaves(state, [principal], event).length > 0)
+        foldReturn(state, event, 'rehire');
       if (principal !== undefined) rememberGroups(state, event, principal);
       break;
     case 'principal.moved':
@@ -87,7 +88,7 @@ function foldLeaver(state: RevocationState, event: LifecycleEvent, principal: st
   const cause = makeCause(state, event, kind, { burst });
   if (state.causes.has(cause.order)) return;
   // The last word of a source on when somebody leaves counts, as long as no second person was asked.
-  for (const leave of ownLeaves(state, event)) {
+  for (const leave of ownLeaves(state, [principal], event)) {
     const isFree = leave.heldUntilUs === undefined && leave.decidedBy === undefined;
     if (leave.kind === kind && leave.state === 'scheduled' && isFree) cancel(state, leave, cause);
   }
@@ -100,20 +101,34 @@ function cancel(state: RevocationState, leave: Cause, by: Cause): void {
   state.update(leave);
 }
 
-/** A leaver who comes back before they left: what this source still has waiting is off. What is in force, the processor lifts. */
+/** A leaver who comes back: what is in force, the processor lifts. */
 function foldReturn(state: RevocationState, event: LifecycleEvent, kind: 'reinstatement' | 'rehire'): void {
   const cause = makeCause(state, event, kind);
   if (state.causes.has(cause.order)) return;
-  for (const leave of ownLeaves(state, event)) {
-    if ((leave.state === 'scheduled' || leave.state === 'held') && isAfter(cause, leave)) cancel(state, leave, cause);
-  }
+  callOff(state, cause);
   state.add(cause);
 }
 
+/**
+ * What the source of a return still has waiting about them is off. Whoever is to leave before they come back leaves all the same, and comes
+ * back when that is due.
+ */
+export function callOff(state: RevocationState, back: Cause): void {
+  for (const leave of ownLeaves(state, back.subjects, back)) {
+    if (leave.state !== 'scheduled' && leave.state !== 'held') continue;
+    if (!isAfter(back, leave) || (back.state === 'scheduled' && leave.dueUs < back.dueUs)) continue;
+    cancel(state, leave, back);
+  }
+}
+
 /** What this source itself ordered about this person, or is about to. */
-const ownLeaves = (state: RevocationState, { producer, persons, index }: LifecycleEvent): Cause[] =>
+const ownLeaves = (
+  state: RevocationState,
+  subjects: readonly string[],
+  { producer, index }: Pick<Cause, 'producer' | 'index'>,
+): Cause[] =>
   state
-    .about([persons.get('/principal')!])
+    .about(subjects)
     .filter(
       (cause) =>
         isLeave(cause) &&

@@ -4,6 +4,7 @@ import { KeelsonError } from '../core/error.js';
 import { KEY_BYTES } from '../protocol/keys.js';
 import { parsePart, type Change, type Part } from '../protocol/part.js';
 import { numberOf, objectOf, objectsOf, textOf, textsOf } from './body.js';
+import { callOff } from './fold-causes.js';
 import type { Cause, Incomplete, OrderKey, OrderKeyType } from './cause.js';
 import type { LifecycleEvent } from './lifecycle.js';
 import type { RevocationState } from './state.js';
@@ -31,7 +32,7 @@ export function foldOrder(state: RevocationState, event: LifecycleEvent): void {
       if (cause !== undefined) hold(cause, event);
       break;
     case 'revocation.fired':
-      if (cause !== undefined) fire(cause, event);
+      if (cause !== undefined) fire(state, cause, event);
       break;
     case 'revocation.refused':
       if (cause !== undefined) {
@@ -87,12 +88,13 @@ function hold(cause: Cause, { body }: LifecycleEvent): void {
   cause.dueUs = untilUs;
 }
 
-function fire(cause: Cause, { body, appendedUs }: LifecycleEvent): void {
+function fire(state: RevocationState, cause: Cause, { body, appendedUs }: LifecycleEvent): void {
   if (cause.state !== 'scheduled' && cause.state !== 'held') return;
   cause.state = 'pending';
   cause.firedUs = appendedUs;
   cause.dueUs = appendedUs;
   if (body.late === true) cause.late = true;
+  if (cause.kind === 'reinstatement' || cause.kind === 'rehire') callOff(state, cause);
 }
 
 function order(state: RevocationState, event: LifecycleEvent, cause: Cause, changes: readonly Change[]): void {

@@ -57,6 +57,30 @@ describe('a cause with a time ahead', () => {
     expect(sim.refold().causes).toEqual(sim.state.causes);
   });
 
+  it('is not called off by a return that is planned for later: whoever leaves on Friday and is back on Monday is away between', async () => {
+    const sim = new Simulation();
+    const anna = sim.person('anna');
+    const leave = sim.say('hr', { type: 'principal.offboarded', principal: anna, effective_at: at(sim.nowUs + 60e6) });
+    const back = sim.say('hr', { type: 'principal.reinstated', principal: anna, effective_at: at(sim.nowUs + 120e6) });
+    expect([leave.state, back.state]).toEqual(['scheduled', 'scheduled']);
+    sim.pass(60);
+    expect(typesOf(await sim.settle())).toEqual(['fired', 'ordered']);
+    expect(sim.isRevoked({ subject: 'anna' })).toBe(true);
+    sim.pass(60);
+    expect(typesOf(await sim.settle())).toEqual(['fired', 'lifted']);
+    expect([leave.state, back.state]).toEqual(['lifted', 'settled']);
+    expect(sim.refold().causes).toEqual(sim.state.causes);
+
+    const earlier = sim.say('hr', {
+      type: 'principal.reinstated',
+      principal: anna,
+      effective_at: at(sim.nowUs + 60e6),
+    });
+    const later = sim.say('hr', { type: 'principal.offboarded', principal: anna, effective_at: at(sim.nowUs + 180e6) });
+    const again = sim.say('hr', { type: 'principal.reinstated', principal: anna, effective_at: at(sim.nowUs + 120e6) });
+    expect([earlier, later, again].map(({ state }) => state)).toEqual(['scheduled', 'cancelled', 'scheduled']);
+  });
+
   it('can be changed and cancelled; what is in force can not', async () => {
     const sim = new Simulation();
     const leave = (id: string) =>
