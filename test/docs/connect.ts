@@ -104,7 +104,9 @@ export class Connected {
     for (const end = Date.now() + 30_000; ;) {
       const { body } = await this.admin.get<{ revocations: Json[] }>(`/v1/revocations?source=${this.source}&limit=1`);
       const [newest] = body.revocations;
-      if (newest?.kind === kind && newest.state === state && newest.order !== this.#last) {
+      // Complete: the graph knows by then what was there before.
+      const isDone = newest?.state === state && (state !== 'ordered' || newest.complete === true);
+      if (isDone && newest.kind === kind && newest.order !== this.#last) {
         this.#last = newest.order;
         return newest;
       }

@@ -49,11 +49,13 @@ it('a leaver is revoked, told by which order, and nobody else is', async () => {
   expect(answer).toMatchObject({ reason: 'blocked', order: expect.stringMatching(/^[0-9a-f]{32}$/) as string });
   expect(await check({ ...token, subject: 'u-2', jti: 't-2' })).toMatchObject({ revoked: false });
 
-  const { body } = await admin.get<Json>(`/v1/revocations/${answer.order as string}`);
+  const body = await admin.until<Json>(
+    `/v1/revocations/${answer.order as string}`,
+    ({ complete }) => complete === true,
+  );
   expect(body).toMatchObject({
     state: 'ordered',
     kind: 'leaver',
-    complete: true,
     cause: { id, type: 'principal.offboarded' },
     reasonCode: 'termination',
     keys: [{ type: 'principal', change: 'block', count: 1 }],
