@@ -13,12 +13,17 @@ const COLLECT_MS = 20;
 const TIMEOUT_MS = 10_000;
 /** Keys whose orders are remembered. */
 const MAX_KNOWN = 10_000;
-/** After the feed did not answer nobody asks for so long. */
+/** After the feed did not answer, or did not know, nobody asks for so long. */
 const PAUSE_MS = 1_000;
+/** A frame comes before the tables know by which order it is; after a cutoff of an order that was lifted they never do. */
+const MAX_TRIES = 3;
 
 export class Orders {
-  /** By key: the change that was asked about, and the order. */
-  readonly #known = new Map<string, { readonly seq: number; readonly order: string | undefined }>();
+  /** By key: the change that was asked about, how often, and the order. */
+  readonly #known = new Map<
+    string,
+    { readonly seq: number; readonly tries: number; readonly order: string | undefined }
+  >();
   readonly #wanted = new Map<string, number>();
   readonly #stopping = new AbortController();
   #timer: NodeJS.Timeout | undefined;
@@ -33,7 +38,10 @@ export class Orders {
     if (refused.key === undefined) return refused;
     const key = formatHex(refused.key);
     const known = this.#known.get(key);
-    if (known?.seq === refused.seq) return known.order === undefined ? refused : { ...refused, order: known.order };
+    if (known?.seq === refused.seq) {
+      if (known.order !== undefined) return { ...refused, order: known.order };
+      if (known.tries >= MAX_TRIES) return refused;
+    }
     if (this.#wanted.size < MAX_KNOWN) this.#wanted.set(key, refused.seq);
     this.#askIn(COLLECT_MS);
     return refused;
@@ -58,7 +66,11 @@ export class Orders {
       const orders = readOrders(bytes);
       if (this.#known.size + some.length > MAX_KNOWN) this.#known.clear();
       for (const [key, seq] of some) {
-        this.#known.set(key, { seq, order: orders.get(key) });
+        const before = this.#known.get(key);
+        const tries = before?.seq === seq ? before.tries + 1 : 1;
+        const order = orders.get(key);
+        if (order === undefined) pauseMs = PAUSE_MS;
+        this.#known.set(key, { seq, tries, order });
         if (this.#wanted.get(key) === seq) this.#wanted.delete(key);
       }
     } catch (error) {

@@ -78,6 +78,16 @@ it.each([
   expect((await named(orders, refusal('ana'))).order).toBe(ORDER);
 });
 
+it('asks again where the feed does not know yet, and not for ever', async () => {
+  let answers = 0;
+  const [orders, asked] = await listen((keys) => (++answers < 2 ? [200, '{"orders":{}}'] : told(keys)));
+  expect((await named(orders, refusal('ana'))).order).toBe(ORDER);
+  expect(asked).toHaveLength(2);
+  const [never, times] = await listen(() => [200, '{"orders":{}}']);
+  for (const end = Date.now() + 3_500; Date.now() < end; await sleep(20)) never.name(refusal('ana'));
+  expect(times).toHaveLength(3);
+});
+
 it('names nothing that is no order', async () => {
   const [orders, asked] = await listen((keys) => [200, JSON.stringify({ orders: { [keys[0]!]: ['<script>'] } })]);
   orders.name(refusal('ana'));
