@@ -37,7 +37,7 @@ export function describeClosed(
 }
 
 /** How many of each point's instances stand how, and when the first and the last of them attested it. */
-export function describePoints(instances: readonly StandingInstance[]): JsonObject[] {
+function describePoints(instances: readonly StandingInstance[]): JsonObject[] {
   const points = new Map<string, StandingInstance[]>();
   for (const one of instances) {
     const some = points.get(one.point);
@@ -74,7 +74,7 @@ function describeInstance({ instance, point, standing, ack, unmapped }: Standing
   };
 }
 
-export const describeGap = ({ keyTypes, index, ...more }: CaseGap): JsonObject => ({
+const describeGap = ({ keyTypes, index, ...more }: CaseGap): JsonObject => ({
   ...more,
   ...(keyTypes === undefined ? {} : { key_types: [...keyTypes] }),
   ...(index === undefined ? {} : { index: Number(index) }),
