@@ -5,7 +5,7 @@ import { join } from 'node:path';
 const folder = join(tmpdir(), 'keelson-mutants');
 
 export default {
-  mutate: ['src/protocol/*.ts', 'src/guard/{core,step,check,mapping,describe,holdings}.ts'],
+  mutate: ['src/protocol/*.ts', 'src/guard/{core,step,check,mapping,describe,holdings,metrics,retry}.ts'],
   testRunner: 'vitest',
   plugins: ['@stryker-mutator/vitest-runner', './test/mutants/messages.mjs'],
   ignorers: ['messages'],

@@ -18,7 +18,7 @@ const sign = (tools: readonly string[]): Uint8Array => signFailOpen(signer, 'led
 
 it('a statement reads as it was signed, its tools in order and once', () => {
   expect(parseFailOpen(sign(['read', 'deploy', 'read']))).toEqual({ instance, atUs: 7, tools: ['deploy', 'read'] });
-  expect(parseFailOpen(sign([]))).toEqual({ instance, atUs: 7, tools: [] });
+  for (const tools of [[], ['x'], ['*']]) expect(parseFailOpen(sign(tools))).toEqual({ instance, atUs: 7, tools });
   const longest = Array.from({ length: MAX_FAIL_OPEN_TOOLS }, (_, i) => `${i}`.padStart(MAX_TOOL_BYTES, 'x'));
   expect(sign(longest)).toHaveLength(MAX_FAIL_OPEN_BYTES);
   expect(parseFailOpen(sign(longest)).tools).toHaveLength(MAX_FAIL_OPEN_TOOLS);
