@@ -113,7 +113,12 @@ export class Points {
     const point = rows[0]?.point;
     if (point === undefined) return;
     await this.#tell(`retired instance ${instance}`);
-    await this.#writeRetired(point, instance, { reason_code: 'silent' });
+    // Apart from an administrator's word, which may still come.
+    await this.#publish('point.retired', `instance/${instance}/retired/silent`, {
+      point,
+      instance,
+      reason_code: 'silent',
+    });
   }
 
   /** Gives a point no leases until it is released; twice is once. @throws KeelsonError `not_found`, `timeout` as `retire` */

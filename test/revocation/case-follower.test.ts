@@ -30,7 +30,7 @@ const instance = (name: string, joinedIndex: bigint, ack: CaseInstance['ack']): 
   instance: name.repeat(32),
   point: 'gateway',
   joinedIndex,
-  retired: false,
+  retired: undefined,
   quarantined: false,
   failOpen: [],
   mayHoldLease: true,

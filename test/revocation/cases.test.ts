@@ -21,7 +21,7 @@ const one = (instance: string, seq?: number, more: Partial<CaseInstance> = {}): 
   instance,
   point: 'gateway',
   joinedIndex: 1n,
-  retired: false,
+  retired: undefined,
   quarantined: false,
   failOpen: [],
   mayHoldLease: true,
@@ -62,7 +62,7 @@ describe('a case', () => {
   });
 
   it('waits for the lease of who was retired, as for that of anybody', () => {
-    const retired = one('b', 6, { retired: true });
+    const retired = one('b', 6, { retired: 'silent' });
     expect(closeCase(order, [one('a', 7), retired], FENCED_AFTER_US - 1)).toBeUndefined();
     expect(closeCase(order, [one('a', 7), retired], FENCED_AFTER_US)).toMatchObject({ result: 'fenced' });
     const outcome = closeCase(order, [one('a', 7), { ...retired, mayHoldLease: false }], 0);
@@ -118,7 +118,11 @@ describe('a case', () => {
     expect(closeCase(order, [one('b', 6, { failOpen })], FENCED_AFTER_US)).toMatchObject({ incomplete });
     const gone = one('b', 6, { failOpen, mayHoldLease: false });
     expect(closeCase(order, [one('a', 7), gone], 0)).toMatchObject({ result: 'incomplete', incomplete });
-    expect(closeCase(order, [one('a', 7), { ...gone, retired: true }], 0)).toMatchObject({ result: 'enforced' });
+    // A day of silence proves nothing of where it is; somebody's word that it is gone is an entry.
+    const silent = closeCase(order, [one('a', 7), { ...gone, retired: 'silent' }], 0);
+    expect(silent).toMatchObject({ result: 'incomplete', incomplete });
+    expect(standings(silent)).toEqual({ a: 'acked', b: 'unfenced' });
+    expect(closeCase(order, [one('a', 7), { ...gone, retired: 'asked' }], 0)).toMatchObject({ result: 'enforced' });
   });
 
   it('is incomplete where something was allowed after it', () => {
@@ -179,7 +183,7 @@ it('is shown with what is not proven by all of its instances, though it looks cl
     one('e', 7, { ack: ack(7, { isTrue: false }) }),
     one('f', 6, { mayHoldLease: false, failOpen: ['*'] }),
   ];
-  const outside = [one('g', undefined, { joinedIndex: 51n }), one('h', 6, { mayHoldLease: false, retired: true })];
+  const outside = [one('g', undefined, { joinedIndex: 51n }), one('h', 6, { mayHoldLease: false, retired: 'silent' })];
   for (const instances of [
     [],
     outside,

@@ -98,7 +98,7 @@ export class ModelStore {
         instance,
         point: 'gateway',
         joinedIndex,
-        retired: false,
+        retired: undefined,
         quarantined: false,
         failOpen: [],
         ack: ack && {

@@ -120,7 +120,7 @@ export class CaseFollower {
     if (clock.monotonicMs() - this.#silenceMs < SILENCE_MS) return;
     this.#silenceMs = clock.monotonicMs();
     const instances = await cases.instances();
-    const there = instances.flatMap(({ retired, instance }) => (retired ? [] : [instance]));
+    const there = instances.flatMap(({ retired, instance }) => (retired === undefined ? [instance] : []));
     await this.#step({ kind: 'silence', instances, silentUs: await points.silentUs(there) });
   }
 

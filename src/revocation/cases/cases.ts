@@ -147,7 +147,7 @@ export class Cases {
       instance: string;
       point: string;
       joined_index: bigint;
-      retired: boolean;
+      retired_as: 'asked' | 'silent' | null;
       quarantined: boolean;
       fail_open: string[];
       seq: bigint | null;
@@ -158,7 +158,7 @@ export class Cases {
       mapping_hash: string | null;
       is_true: boolean | null;
     }>(
-      `select i.instance, i.point, i.joined_index, i.retired, i.fail_open, coalesce(p.quarantined, false) as quarantined,
+      `select i.instance, i.point, i.joined_index, i.retired_as, i.fail_open, coalesce(p.quarantined, false) as quarantined,
          a.seq, a.log, a.index, a.appended_at_us, a.key_types, encode(a.mapping_hash, 'hex') as mapping_hash,
          t.state_hash = a.state_hash as is_true
        from keelson.case_instance i left join keelson.case_point p using (point) left join keelson.case_ack a using (instance)
@@ -168,7 +168,7 @@ export class Cases {
       instance: row.instance,
       point: row.point,
       joinedIndex: row.joined_index,
-      retired: row.retired,
+      retired: row.retired_as ?? undefined,
       quarantined: row.quarantined,
       failOpen: row.fail_open,
       mayHoldLease: true,

@@ -110,16 +110,21 @@ class CasesFold implements Fold {
     const instance = textOf(body, 'instance');
     if (instance === undefined) return;
     await tx.query(
-      `insert into ${this.schema}.case_instance (instance, point, joined_index, joined_at_us, retired, fail_open)
-       values ($1, $2, $3, $4, false, '{}') on conflict (instance) do nothing`,
+      `insert into ${this.schema}.case_instance (instance, point, joined_index, joined_at_us, fail_open)
+       values ($1, $2, $3, $4, '{}') on conflict (instance) do nothing`,
       [instance, textOf(body, 'point') ?? '', index, appendedUs],
     );
   }
 
   async #retire(tx: PoolClient, { body }: DecodedRecord): Promise<void> {
     await tx.query(
-      `update ${this.schema}.case_instance set retired = true where point = $1 and ($2::text is null or instance = $2)`,
-      [textOf(body, 'point') ?? '', textOf(body, 'instance') ?? null],
+      `update ${this.schema}.case_instance set retired_as = case when retired_as = 'asked' then retired_as else $3 end
+       where point = $1 and ($2::text is null or instance = $2)`,
+      [
+        textOf(body, 'point') ?? '',
+        textOf(body, 'instance') ?? null,
+        textOf(body, 'reason_code') === 'silent' ? 'silent' : 'asked',
+      ],
     );
   }
 

@@ -35,7 +35,8 @@ export interface CaseInstance {
   readonly point: string;
   /** The entry in lifecycle by which it joined. */
   readonly joinedIndex: bigint;
-  readonly retired: boolean;
+  /** Taken out for good: because somebody said so, or as it was silent for a day, which proves nothing of where it is. */
+  readonly retired: 'asked' | 'silent' | undefined;
   /** Its point is out of service: it gets no lease. */
   readonly quarantined: boolean;
   /** Tools that it lets be called once its lease has ended. */
@@ -72,7 +73,8 @@ export interface OpenCase {
  * - `contradicting`: it attested another table than there is, which is no ack.
  * - `silent`: it has not attested it (yet). `fenced`: nor has it a lease any more that was granted before.
  * - `unfenced`: the same, but tools of it fail open, so that no end of a lease proves anything.
- * - `absent`: it had no lease by then, so nobody waits for it. `retired`: nor will it have one again.
+ * - `absent`: it had no lease by then, so nobody waits for it. `retired`: nor will it have one again; who fails open and was only silent
+ *   stays `unfenced`.
  * - `later`: it joined after the order, so its first table held it.
  */
 export type Standing =
@@ -91,7 +93,10 @@ export function standingOf(
   }
   if (one.joinedIndex > order.index) return 'later';
   const fails = one.failOpen.length > 0;
-  if (!one.mayHoldLease) return one.retired ? 'retired' : fails ? 'unfenced' : 'absent';
+  if (!one.mayHoldLease) {
+    if (fails && one.retired !== 'asked') return 'unfenced';
+    return one.retired === undefined ? 'absent' : 'retired';
+  }
   return waitedUs < FENCED_AFTER_US ? 'silent' : fails ? 'unfenced' : 'fenced';
 }
 
