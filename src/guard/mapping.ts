@@ -164,9 +164,6 @@ const isText = (value: unknown): value is string => typeof value === 'string' &&
 const isClaimSet = (value: unknown): value is ClaimSet =>
   typeof value === 'object' && value !== null && !Array.isArray(value);
 
-function canonical(value: unknown): string {
-  if (Array.isArray(value)) return `[${value.map(canonical).join(',')}]`;
-  if (!isClaimSet(value)) return JSON.stringify(value);
-  const members = Object.keys(value).sort();
-  return `{${members.map((name) => `${JSON.stringify(name)}:${canonical(value[name])}`).join(',')}}`;
-}
+/** RFC 8785, of texts and lists of these. A member that is `undefined` is none. */
+const canonical = (mapping: Mapping): string =>
+  JSON.stringify(Object.fromEntries(Object.entries(mapping).sort(([a], [b]) => (a < b ? -1 : 1))));

@@ -1,8 +1,8 @@
 /** What a host is told to drop, and what is ended; metrics of it. */
 import { afterEach, beforeEach, expect, it } from 'vitest';
-import type { Refused } from '../../src/guard/check.js';
+import type { KnownToken, KnownTool, Refused } from '../../src/guard/check.js';
 import { Guard } from '../../src/guard/guard.js';
-import type { Revoked } from '../../src/guard/holdings.js';
+import { Holdings, type Revoked } from '../../src/guard/holdings.js';
 import { formatMetrics } from '../../src/guard/metrics.js';
 import { step } from '../../src/guard/step.js';
 import { guardKey, instanceSigner, keyOf, LEDGER, ModelFeed, rootSigner, seed } from './support.js';
@@ -46,8 +46,10 @@ it('tells of each token that is to be dropped, and each session that was ended, 
   const [ana, bob] = [tokenOf('ana'), tokenOf('bob')];
   guard.keep(ana);
   guard.keep(bob);
-  const forgotten = guard.keep(ana);
-  forgotten();
+  const forget = guard.keep(ana);
+  expect(guard.metrics().keptTokens).toBe(3);
+  for (let i = 0; i < 2; i++) forget();
+  expect(guard.metrics().keptTokens).toBe(2);
   const [first, second, his] = [guard.session(ana), guard.session(ana, 'deploy'), guard.session(bob)];
   first.close();
   block(keyOf('principal', 'ana'), keyOf('principal', 'nobody'));
@@ -167,4 +169,64 @@ it('metrics are a plain object, and Prometheus text', () => {
   feed.block(keyOf('principal', 'bob'));
   if (sent?.kind === 'send') guard.hear(feed.grant(sent.bytes));
   expect(guard.metrics().seqLag).toBe(2);
+});
+
+/** Held by what it is told of them: the keys that changed, and who is refused. */
+class Told {
+  readonly holdings = new Holdings();
+  readonly asked: [KnownToken, KnownTool | undefined][] = [];
+  readonly #refused = new Map<unknown, Refused>();
+
+  token = (...names: string[]): KnownToken => ({ names }) as unknown as KnownToken;
+  tool = (...names: string[]): KnownTool => ({ names }) as unknown as KnownTool;
+
+  refuse(what: KnownToken | KnownTool): void {
+    this.#refused.set(what, { allowed: false, reason: 'blocked', seq: 1 });
+  }
+
+  refusalOf = (token: KnownToken, tool: KnownTool | undefined): Refused | undefined => {
+    this.asked.push([token, tool]);
+    return this.#refused.get(token) ?? this.#refused.get(tool ?? '');
+  };
+}
+
+it('asks of those alone that stand on what changed, and lets go on what is not refused', () => {
+  const { holdings, asked, refusalOf, ...told } = new Told();
+  const tool = told.tool('deploy');
+  const [ana, bob, carl] = [told.token('ana', 'client'), told.token('bob', 'client'), told.token('carl')];
+  for (const one of [ana, bob, carl]) holdings.keep(one);
+  const [his, other] = [holdings.open(bob, tool), holdings.open(carl, undefined)];
+  expect(holdings.end(['nobody'], refusalOf)).toEqual({ tokens: [], sessions: [] });
+  expect(asked).toEqual([]);
+  expect(holdings.end(['client', 'ana', 'client'], refusalOf)).toEqual({ tokens: [], sessions: [] });
+  expect(new Set(asked.map(([token]) => token))).toEqual(new Set([ana, bob]));
+  expect(holdings.end(undefined, refusalOf)).toEqual({ tokens: [], sessions: [] });
+  expect([his.signal.aborted, other.signal.aborted, holdings.tokens, holdings.sessions]).toEqual([false, false, 3, 2]);
+});
+
+it('tells of each once, whatever they stand on, and forgets what was ended', () => {
+  const told = new Told();
+  const { holdings, refusalOf } = told;
+  const [ana, tool] = [told.token('ana', 'client'), told.tool('deploy', 'ana')];
+  holdings.keep(ana);
+  const session = holdings.open(ana, tool);
+  told.refuse(ana);
+  expect(holdings.end(['deploy', 'ana', 'client'], refusalOf)).toEqual({ tokens: [ana], sessions: [session] });
+  expect(session.signal.reason).toMatchObject({ reason: 'blocked' });
+  for (let i = 0; i < 2; i++) session.close();
+  expect([holdings.tokens, holdings.sessions]).toEqual([0, 0]);
+  expect(holdings.end(['ana'], refusalOf)).toEqual({ tokens: [], sessions: [] });
+  holdings.keep(ana);
+  expect(holdings.end(['ana'], refusalOf)).toEqual({ tokens: [ana], sessions: [] });
+});
+
+it('does not end what its host closes while another is ended', () => {
+  const told = new Told();
+  const { holdings, refusalOf } = told;
+  const ana = told.token('ana');
+  const [first, second] = [holdings.open(ana, undefined), holdings.open(ana, undefined)];
+  first.signal.addEventListener('abort', () => second.close());
+  told.refuse(ana);
+  expect(holdings.end(['ana'], refusalOf)).toEqual({ tokens: [ana], sessions: [first] });
+  expect([second.signal.aborted, holdings.sessions]).toEqual([false, 0]);
 });

@@ -52,7 +52,7 @@ describe('claims', () => {
   });
 
   it('a mapping that names none of finds nothing', () => {
-    const claims = { iss: 'i', sub: 'spiffe://x', act: { sub: 'a' }, groups: ['g'], iat: 1, undefined: 'x' };
+    const claims = { iss: 'i', sub: 'spiffe://x', act: { sub: 'a' }, groups: ['g'], iat: 1, undefined: { sub: 'x' } };
     expect(found({}, claims)).toEqual({});
     expect(found({ agents: ['agent', 'helpers'] }, { agent: 'a', helpers: ['b', '', 7, 'c'] })).toEqual({
       agents: ['a', 'b', 'c'],
@@ -139,11 +139,9 @@ it('a mapping has one hash, whatever the order of its members, and says what it 
   const reversed = Object.fromEntries(Object.entries(STANDARD).reverse());
   expect(formatHex(summarize(nodeHasher, reversed).hash)).toBe(formatHex(summarize(nodeHasher, STANDARD).hash));
   expect(formatHex(summarize(nodeHasher, ENTRA).hash)).not.toBe(formatHex(summarize(nodeHasher, STANDARD).hash));
-  for (const mapping of [{}, { groups: ['b', 'a'], actor: 'é"', subject: 'sub' }] satisfies Mapping[]) {
-    const json = JSON.stringify(Object.fromEntries(Object.entries(mapping).sort()));
-    const hash = createHash('sha256').update(json).digest('hex');
-    expect(formatHex(summarize(nodeHasher, mapping).hash)).toBe(hash);
-  }
+  const unset = { jti: undefined, groups: ['b', 'a'], actor: 'é"', subject: 'sub' } as unknown as Mapping;
+  const json = '{"actor":"é\\"","groups":["b","a"],"subject":"sub"}';
+  expect(formatHex(summarize(nodeHasher, unset).hash)).toBe(createHash('sha256').update(json).digest('hex'));
   const types: [Mapping, string[]][] = [
     [{}, []],
     [{ issuer: 'iss', issuedAt: 'iat' }, []],
@@ -199,6 +197,7 @@ describe('a decision is told of its token', () => {
 
   it('what it is told and nothing else', () => {
     expect(describeToken({})).toEqual({ token: {} });
+    expect(describeToken({ clientId: 'c' })).toEqual({ client: 'c', token: { client_id: 'c' } });
     expect(describeToken({ subject: 'ana' })).toEqual({ user: 'ana', token: { subject: 'ana' } });
     expect(describeToken({ digest: 'ab', environment: 'e' })).toEqual({
       context: { environment: 'e' },
