@@ -13,7 +13,7 @@ import type { FactTable } from '../protocol/fact-table.js';
 import { encodeFrame, MAX_FRAME_FACTS } from '../protocol/frame.js';
 import { signGrant, type LeaseRequest } from '../protocol/grant.js';
 import { signHead } from '../protocol/head.js';
-import { encodeSnapshot, encodeSnapshotHead } from '../protocol/snapshot.js';
+import { encodeSignedSnapshot } from '../protocol/snapshot.js';
 
 export interface FeedOptions {
   /** The first one; `signed_by` says which follows. */
@@ -67,7 +67,6 @@ export class FeedCore {
   /** Changes from `firstSeq + 1` on, 25 bytes each. */
   #kept: Uint8Array[] = [];
   #firstSeq: number;
-  #snapshot: { readonly seq: number; readonly bytes: Uint8Array } | undefined;
   #signedHead: { readonly seq: number; readonly bytes: Uint8Array } | undefined;
 
   /** @param recent the changes that led to the table as it is, the last ones of them. */
@@ -89,7 +88,7 @@ export class FeedCore {
   /** What was signed is signed again: the key before may not be in force any more. */
   signBy(signer: Signer): void {
     this.#signer = signer;
-    this.#signedHead = this.#snapshot = undefined;
+    this.#signedHead = undefined;
   }
 
   /** The head of the table as it is. */
@@ -102,17 +101,9 @@ export class FeedCore {
     return this.#signedHead.bytes;
   }
 
-  /** The whole table and its head, the same bytes until it changes. */
-  snapshot(): Uint8Array {
-    const { table } = this.options;
-    if (this.#snapshot?.seq !== table.seq) {
-      const [head, facts] = [encodeSnapshotHead(this.signedHead()), encodeSnapshot(table)];
-      const bytes = new Uint8Array(head.length + facts.length);
-      bytes.set(head);
-      bytes.set(facts, head.length);
-      this.#snapshot = { seq: table.seq, bytes };
-    }
-    return this.#snapshot.bytes;
+  /** The whole table of this moment and its head, in pieces that are made as they are asked for, whatever becomes of the table. */
+  snapshot(): Iterable<Uint8Array> {
+    return encodeSignedSnapshot(this.signedHead(), this.options.table);
   }
 
   /** What follows on `from`; undefined where that is not known any more, or never was: a snapshot is needed. */

@@ -1,6 +1,4 @@
 /** `/v1/feed` for instances: all that the socket does, too, by plain GET and POST. docs/feed.md */
-import { promisify } from 'node:util';
-import { constants, gzip } from 'node:zlib';
 import type { FastifyContextConfig, FastifyReply } from 'fastify';
 import { Type } from 'typebox';
 import { KeelsonError } from '../core/error.js';
@@ -15,12 +13,15 @@ import { authenticateInstance, type InstanceAuth } from './caller.js';
 import type { Feed } from './feed.js';
 import type { FeedKeys } from './keys.js';
 import type { Instance } from './instances.js';
+import type { FeedMetrics } from './metrics.js';
+import { Snapshots } from './snapshots.js';
 import { Turns } from './turns.js';
 
 export interface FeedRoutesOptions extends InstanceAuth {
   readonly feed: Feed;
   readonly acks: Acks;
   readonly keys: FeedKeys;
+  readonly metrics: FeedMetrics;
 }
 
 export const FEED_TYPE = 'application/vnd.keelson.feed';
@@ -28,6 +29,7 @@ const MAX_WAIT_S = 55;
 const LEASE_WAIT_MS = 10_000;
 /** Requests of an instance that wait at once: it needs one, and one that it gave up may still be here. */
 const MAX_WAITING = 4;
+const MAX_SEQ = 999_999_999_999_999;
 const MAX_KEYS = 32;
 const KEY_LIST = `^[0-9a-f]{32}(,[0-9a-f]{32}){0,${MAX_KEYS - 1}}$`;
 
@@ -41,7 +43,9 @@ export function registerFeed(http: Http, options: FeedRoutesOptions): void {
 }
 
 function registerReads(http: Http, options: FeedRoutesOptions): void {
-  const { feed, keys } = options;
+  const { feed, keys, metrics } = options;
+  const snapshots = new Snapshots({ core: () => feed.core, metrics });
+  const fetches = new Turns(MAX_WAITING);
   const polls = new Turns(MAX_WAITING);
   http.get(
     '/v1/feed/keys',
@@ -53,14 +57,30 @@ function registerReads(http: Http, options: FeedRoutesOptions): void {
   );
   http.get(
     '/v1/feed/snapshot',
-    { config: signed, schema: { tags, summary: 'The whole table, with its signed head' } },
+    {
+      config: signed,
+      schema: {
+        tags,
+        summary: 'The whole table, with its signed head',
+        querystring: Type.Object(
+          { from: Type.Optional(Type.String({ maxLength: 16, description: 'the table may be as old as this seq' })) },
+          { additionalProperties: false },
+        ),
+      },
+    },
     async (request, reply) => {
-      await authenticateInstance(options, request);
+      const instance = await authenticateInstance(options, request);
       keys.requireInForce();
-      const bytes = feed.core.snapshot();
-      void reply.header('vary', 'accept-encoding');
-      if (!takesGzip(request.headers['accept-encoding'])) return sendBytes(reply, bytes);
-      return sendBytes(reply.header('content-encoding', 'gzip'), await compressed(bytes));
+      const { from: text } = request.query;
+      const from = text === undefined ? undefined : parseInteger('from', text, 0, MAX_SEQ);
+      const gone = whenGone(reply);
+      reply.raw.once('close', fetches.begin(instance));
+      const snapshot = await snapshots.take(from, gone);
+      const isPlain = !takesGzip(request.headers['accept-encoding']);
+      void reply.header('vary', 'accept-encoding').header('cache-control', 'no-store').type(FEED_TYPE);
+      if (!isPlain) void reply.header('content-encoding', 'gzip');
+      gone.addEventListener('abort', () => reply.raw.destroy());
+      return reply.send(snapshot.read(reply.raw, isPlain));
     },
   );
   http.get(
@@ -83,7 +103,7 @@ function registerReads(http: Http, options: FeedRoutesOptions): void {
       const instance = await authenticateInstance(options, request);
       keys.requireInForce();
       const { from: text, waitS = '0' } = request.query;
-      const from = parseInteger('from', text, 0, 999_999_999_999_999);
+      const from = parseInteger('from', text, 0, MAX_SEQ);
       const waitMs = parseInteger('waitS', waitS, 0, MAX_WAIT_S) * 1000;
       await polls.take(instance, () => feed.changed(from, waitMs, whenGone(reply)));
       const frame = feed.core.frameFrom(from);
@@ -185,16 +205,6 @@ function readBody(body: unknown, length?: number): Uint8Array {
     throw new KeelsonError('malformed_message', `expected ${length ?? 'some'} bytes of ${FEED_TYPE}`);
   }
   return body;
-}
-
-/** Of each snapshot what it is compressed, once, whoever asks for it. */
-const gzipped = new WeakMap<Uint8Array, Promise<Uint8Array>>();
-
-function compressed(bytes: Uint8Array): Promise<Uint8Array> {
-  let small = gzipped.get(bytes);
-  // Keys are as random as they look: trying harder gains nothing.
-  if (small === undefined) gzipped.set(bytes, (small = promisify(gzip)(bytes, { level: constants.Z_BEST_SPEED })));
-  return small;
 }
 
 const takesGzip = (accepted: string | string[] | undefined): boolean =>

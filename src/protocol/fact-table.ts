@@ -46,6 +46,7 @@ const VALUE_HIGH = KEY_WORDS + 1;
 const VALUE_LOW = KEY_WORDS + 2;
 const SEQ_LOW = KEY_WORDS + 3;
 const PAYLOAD_WORDS = 4;
+const SLOT_WORDS = KEY_WORDS + PAYLOAD_WORDS;
 const TWO_32 = 0x1_0000_0000;
 const HASH_BYTES = 32;
 
@@ -142,6 +143,14 @@ export class FactTable implements FactSource {
   }
 
   /**
+   * The bytes of all facts of this moment, 25 each, in ascending order of their keys, in pieces of up to `count` facts. They are of a copy,
+   * 32 bytes a slot, which is made at once: the table may change before the last piece is taken.
+   */
+  copyFacts(count: number): Generator<Uint8Array> {
+    return encodeSlots(this.#map.words.slice(), count);
+  }
+
+  /**
    * Says of the key at `key[keyAt, keyAt + 16)` what it is from now on; neither blocked nor a cutoff: nothing.
    * @param cutoffUs a safe integer.
    * @returns the 25 bytes of the change, a view that the next one overwrites; undefined where the fact is as it was: that counts
@@ -202,3 +211,23 @@ export class FactTable implements FactSource {
 }
 
 const valueOf = ({ cutoffUs, stalenessUs }: Fact): number => stalenessUs ?? cutoffUs ?? 0;
+
+function* encodeSlots(words: Int32Array, count: number): Generator<Uint8Array> {
+  const makePiece = (): DataView => new DataView(new ArrayBuffer(count * FACT_BYTES));
+  let piece = makePiece();
+  let at = 0;
+  for (let slot = 0; slot < words.length; slot += SLOT_WORDS) {
+    const status = words[slot + STATUS]!;
+    if (status === 0) continue;
+    for (let i = 0; i < KEY_WORDS; i++) piece.setInt32(at + 4 * i, words[slot + i]!);
+    piece.setUint8(at + KEY_BYTES, status & ((1 << FLAG_BITS) - 1));
+    piece.setInt32(at + KEY_BYTES + 1, words[slot + VALUE_HIGH]!);
+    piece.setInt32(at + KEY_BYTES + 5, words[slot + VALUE_LOW]!);
+    at += FACT_BYTES;
+    if (at < piece.byteLength) continue;
+    yield new Uint8Array(piece.buffer);
+    piece = makePiece();
+    at = 0;
+  }
+  if (at > 0) yield new Uint8Array(piece.buffer, 0, at);
+}

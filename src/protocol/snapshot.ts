@@ -8,7 +8,7 @@
 import { equalBytes } from '../core/bytes.js';
 import { KeelsonError } from '../core/error.js';
 import type { Hasher } from '../core/hasher.js';
-import { FACT_BYTES, flagsOf, parseFact, writeFact, type Fact } from './fact.js';
+import { FACT_BYTES, flagsOf, parseFact, type Fact } from './fact.js';
 import { FactTable } from './fact-table.js';
 import { equalHeads, HEAD_BYTES, openHead, type FeedHead } from './head.js';
 import type { Realm } from './signed.js';
@@ -17,9 +17,27 @@ import { WireReader } from './wire.js';
 const MAGIC = 0x4b525431;
 const HEADER_BYTES = 84;
 
+/** Facts in a piece: 50 kB. */
+const PIECE_FACTS = 2_048;
+
 /** The bytes of a table: the same for equal tables. */
 export function encodeSnapshot(table: FactTable): Uint8Array {
   const bytes = new Uint8Array(HEADER_BYTES + table.size * FACT_BYTES);
+  let at = 0;
+  for (const piece of encodeSnapshotPieces(table)) {
+    bytes.set(piece, at);
+    at += piece.length;
+  }
+  return bytes;
+}
+
+/** The same in pieces of up to 50 kB, each made when it is asked for, of the table as it is now, whatever becomes of it. */
+export function encodeSnapshotPieces(table: FactTable): Generator<Uint8Array> {
+  return precede(encodeHeader(table), table.copyFacts(PIECE_FACTS));
+}
+
+function encodeHeader(table: FactTable): Uint8Array {
+  const bytes = new Uint8Array(HEADER_BYTES);
   const view = new DataView(bytes.buffer);
   const { seq, chainHash, stateHash } = table.head();
   view.setUint32(0, MAGIC);
@@ -27,12 +45,12 @@ export function encodeSnapshot(table: FactTable): Uint8Array {
   bytes.set(chainHash, 12);
   bytes.set(stateHash, 44);
   view.setBigUint64(76, BigInt(table.size));
-  let at = HEADER_BYTES;
-  for (const fact of table.facts()) {
-    writeFact(bytes, at, fact.key, 0, flagsOf(fact), fact.stalenessUs ?? fact.cutoffUs ?? 0);
-    at += FACT_BYTES;
-  }
   return bytes;
+}
+
+function* precede(first: Uint8Array, rest: Iterable<Uint8Array>): Generator<Uint8Array> {
+  yield first;
+  yield* rest;
 }
 
 /**
@@ -54,6 +72,10 @@ export function decodeSnapshot(hasher: Hasher, bytes: Uint8Array): FactTable {
 }
 
 const SIGNED_MAGIC = 'KRS1';
+
+/** A signed snapshot in pieces, as `encodeSnapshotPieces`. @param signedHead of the table as it is now */
+export const encodeSignedSnapshot = (signedHead: Uint8Array, table: FactTable): Generator<Uint8Array> =>
+  precede(encodeSnapshotHead(signedHead), encodeSnapshotPieces(table));
 
 /** The first bytes of a signed snapshot, `"KRS1" ‖ signed head`; what `encodeSnapshot` gives follows. */
 export function encodeSnapshotHead(signedHead: Uint8Array): Uint8Array {
