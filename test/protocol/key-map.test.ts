@@ -29,19 +29,21 @@ describe('KeyMap', () => {
       fc.property(fc.array(step, { maxLength: 400, size: 'max' }), (steps) => {
         const map = new KeyMap(1);
         const model = new Map<string, number>();
+        const wrong: string[] = [];
         for (const { key, remove, mark } of steps) {
           const name = formatHex(key);
           const slot = map.find(key);
-          expect(slot >= 0).toBe(model.has(name));
+          if (slot >= 0 !== model.has(name)) wrong.push(name);
           if (remove && slot >= 0) {
             map.remove(slot);
             model.delete(name);
           } else if (!remove) {
             const at = map.insert(Buffer.concat([Buffer.of(7), key]), 1, mark);
             if (slot < 0) model.set(name, mark);
-            expect(map.words[at + KEY_WORDS]).toBe(model.get(name));
+            if (map.words[at + KEY_WORDS] !== model.get(name)) wrong.push(name);
           }
         }
+        expect(wrong).toEqual([]);
         expect(map.size).toBe(model.size);
         expect(listed(map)).toEqual([...model].sort(([a], [b]) => (a < b ? -1 : 1)));
       }),
@@ -52,6 +54,7 @@ describe('KeyMap', () => {
   it('takes any number of keys with one home, also the last one, and finds all of them', () => {
     for (const first of [0, 0xffffffff]) {
       const map = new KeyMap(3);
+      const lost: number[] = [];
       const key = Buffer.alloc(16);
       key.writeUInt32BE(first);
       for (let i = 0; i < 2000; i++) {
@@ -60,16 +63,18 @@ describe('KeyMap', () => {
       }
       for (let i = 0; i < 2000; i++) {
         key.writeUInt32BE((i * 7919) % 2000, 12);
-        expect(map.words[map.find(key) + KEY_WORDS]).toBe(i + 1);
+        if (map.words[map.find(key) + KEY_WORDS] !== i + 1) lost.push(i);
       }
+      expect(lost).toEqual([]);
       for (let i = 0; i < 2000; i += 2) {
         key.writeUInt32BE(i, 12);
         map.remove(map.find(key));
       }
       for (let i = 0; i < 2000; i++) {
         key.writeUInt32BE(i, 12);
-        expect(map.find(key) >= 0).toBe(i % 2 === 1);
+        if (map.find(key) >= 0 !== (i % 2 === 1)) lost.push(i);
       }
+      expect(lost).toEqual([]);
       expect(map.size).toBe(1000);
     }
   });
@@ -87,7 +92,7 @@ describe('KeyMap', () => {
       const slot = map.insert(nth(i), 0, 1);
       map.words[slot + KEY_WORDS + 3] = i;
     }
-    for (let i = 0; i < count; i++) expect(map.words[map.find(nth(i)) + KEY_WORDS + 3]).toBe(i);
+    for (let i = 0; i < count; i++) if (map.words[map.find(nth(i)) + KEY_WORDS + 3] !== i) expect.unreachable(`${i}`);
     expect(map.byteLength / count).toBeLessThan(48);
   });
 });
