@@ -5,9 +5,9 @@
  * coming back at once.
  *
  *     npm run bench:fanout -- [--guards 1000] [--connections 10000] [--orders 300] [--processes 8] [--load 2000] [--poll-s 10]
- *       [--logs postgres,kafka]
+ *       [--logs postgres,kafka] [--row-s 150]
  *
- * 0 leaves a part out.
+ * 0 leaves a part out. A row ends after `row-s` seconds, whatever orders it has by then: it says how many.
  */
 import { parseArgs } from 'node:util';
 import { startCluster, type BenchCluster } from './support/cluster.js';
@@ -15,8 +15,9 @@ import { runBroadcast, runPolling } from './support/fan-baseline.js';
 import { FanServer } from './support/fan-server.js';
 import { runLeavers, type FanSample } from './support/fan-leavers.js';
 import { Fan, type Listening } from './support/fan.js';
-import { printStages, type FanRow } from './support/fan-table.js';
+import { cpuSince, printStages, type FanCpu, type FanRow } from './support/fan-table.js';
 import { requireOpenFiles } from './support/open-files.js';
+import { say } from './support/progress.js';
 
 const { values } = parseArgs({
   options: {
@@ -26,6 +27,7 @@ const { values } = parseArgs({
     processes: { type: 'string', default: '8' },
     load: { type: 'string', default: '2000' },
     'poll-s': { type: 'string', default: '10' },
+    'row-s': { type: 'string', default: '150' },
     logs: { type: 'string', default: 'postgres,kafka' },
   },
 });
@@ -33,6 +35,7 @@ const sizes = { guards: Number(values.guards), connections: Number(values.connec
 const [orders, processes, load, pollS] = [values.orders, values.processes, values.load, values['poll-s']].map(
   Number,
 ) as [number, number, number, number];
+const rowMs = Number(values['row-s']) * 1000;
 /** The first ones pay for what is done once. */
 const WARM_UP = 30;
 const POLLS = 3;
@@ -46,34 +49,47 @@ try {
 }
 
 async function runOn(on: BenchCluster, kind: string): Promise<void> {
+  say(`event log ${kind}: the server starts`);
   const server = await FanServer.start(on, kind, Math.max(sizes.guards, sizes.connections) + processes + 1);
   try {
     for (const listening of ['guards', 'connections'] as const) {
       const count = sizes[listening];
-      if (count > 0) await runWith(server, kind, listening, count);
+      if (count > 0) await runWith({ on, server, kind }, listening, count);
     }
   } finally {
     await server.stop();
   }
 }
 
-async function runWith(server: FanServer, kind: string, listening: Listening, count: number): Promise<void> {
+interface Place {
+  readonly on: BenchCluster;
+  readonly server: FanServer;
+  readonly kind: string;
+}
+
+async function runWith({ on, server, kind }: Place, listening: Listening, count: number): Promise<void> {
   console.log(`\n${count} ${listening} in ${processes} processes, event log ${kind}`);
   const { url, membership } = server;
   const witness = await server.witness(count + processes);
+  say(`${count} ${listening} come`);
   const fan = await Fan.start(count, processes, { kind: listening, url, membership });
+  say(`${count} ${listening} listen`);
+  const cpu = (): FanCpu => ({ server: server.cpuUs(), postgres: on.cpuUs(), listeners: fan.cpuUs() });
+  const run = async (): Promise<Omit<FanRow, 'name'>> => {
+    await runLeavers(server, fan, witness, { count: WARM_UP, atMostMs: rowMs });
+    const before = cpu();
+    const samples = await runLeavers(server, fan, witness, { count: orders, atMostMs: rowMs });
+    return { samples, cpu: cpuSince(before, cpu()) };
+  };
   const rows: FanRow[] = [];
-  let bytes: number;
   try {
-    await runLeavers(server, fan, witness, WARM_UP);
-    const idle = await runLeavers(server, fan, witness, orders);
-    bytes = medianBytes(idle);
-    rows.push({ name: 'idle', samples: idle });
+    say(`${orders} orders, idle`);
+    rows.push({ name: 'idle', ...(await run()) });
     if (load > 0) {
+      say(`${orders} orders, with ${load} decisions/s`);
       const steady = await server.startLoad(load);
-      await runLeavers(server, fan, witness, WARM_UP);
-      const samples = await runLeavers(server, fan, witness, orders);
-      rows.push({ name: `${Math.round(await steady.stop())} decisions/s`, samples });
+      const row = await run();
+      rows.push({ name: `${Math.round(await steady.stop())} decisions/s`, ...row });
     }
     printStages(rows);
     if (listening === 'connections') await runStorm(server, fan, count);
@@ -81,13 +97,17 @@ async function runWith(server: FanServer, kind: string, listening: Listening, co
     witness.close();
     await fan.stop();
   }
+  const bytes = medianBytes(rows[0]!.samples);
+  say(`${orders} bare broadcasts`);
   const bare = await runBroadcast({ count, processes, bytes, rounds: orders });
+  if (pollS > 0) say(`${POLLS} changes, heard of by polling`);
   const polling = pollS > 0 ? await runPolling({ count, processes, pollS, rounds: POLLS }) : undefined;
   printBaselines(rows, bare, polling, bytes);
 }
 
 /** The server is killed and started again; all come back by themselves. */
 async function runStorm(server: FanServer, fan: Fan, count: number): Promise<void> {
+  say('the server is killed and started again');
   fan.watchReconnect();
   const { downMs, listensMs } = await server.restart();
   const { halfMs, lastMs } = await fan.inSync(120_000);

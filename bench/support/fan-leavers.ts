@@ -1,7 +1,9 @@
 import { randomUUID } from 'node:crypto';
+import { setTimeout as sleep } from 'node:timers/promises';
 import type { FanServer, Witness } from './fan-server.js';
 import type { Fan } from './fan.js';
 import { fromPerformance } from './now.js';
+import { say } from './progress.js';
 
 /** One leaver, in milliseconds since HR's webhook was accepted; what comes before that is negative. */
 export interface FanSample {
@@ -17,13 +19,25 @@ export interface FanSample {
   readonly frameBytes: number;
 }
 
+/** An order that takes longer never comes. */
 const WITHIN_MS = 60_000;
+const SAY_MS = 15_000;
 
-/** One leaver after another, the next once all have refused. */
-export async function runLeavers(server: FanServer, fan: Fan, witness: Witness, count: number): Promise<FanSample[]> {
+/** One leaver after another, the next once all have refused; fewer than `count` where they take longer than `atMostMs`. */
+export async function runLeavers(
+  server: FanServer,
+  fan: Fan,
+  witness: Witness,
+  { count, atMostMs }: { readonly count: number; readonly atMostMs: number },
+): Promise<FanSample[]> {
   const seen: (Omit<FanSample, 'causeCommitted' | 'orderCommitted'> & { readonly id: string; acceptedMs: number })[] =
     [];
-  for (let i = 0; i < count; i++) {
+  const startMs = performance.now();
+  for (let saidMs = startMs; seen.length < count && performance.now() - startMs < atMostMs;) {
+    if (performance.now() - saidMs > SAY_MS) {
+      say(`${seen.length} of ${count} orders`);
+      saidMs = performance.now();
+    }
     const person = `leaver-${randomUUID()}`;
     const told = witness.next(person);
     const { id, sentMs, acceptedMs } = await server.sendLeaver(person);
@@ -40,17 +54,36 @@ export async function runLeavers(server: FanServer, fan: Fan, witness: Witness, 
       frameBytes: frame.bytes,
     });
   }
-  const { rows } = await server.database.query(
-    `select doc->>'id' as id, index as cause, doc->>'orderedIndex' as ordered from keelson.revocation_cause`,
-  );
-  const committedMs = (index: unknown): number => fromPerformance(server.watch.committedMs(Number(index)));
+  const indexes = await readIndexes(server, new Set(seen.map(({ id }) => id)));
+  const committedMs = (index: number): number => fromPerformance(server.watch.committedMs(index));
   return seen.map(({ id, acceptedMs, ...sample }) => {
-    const row = rows.find((one) => (one.id as string).includes(id));
-    if (row === undefined) throw new Error(`no cause of ${id}`);
+    const row = indexes.get(id)!;
     return {
       ...sample,
       causeCommitted: committedMs(row.cause) - acceptedMs,
       orderCommitted: committedMs(row.ordered) - acceptedMs,
     };
   });
+}
+
+interface Indexes {
+  readonly cause: number;
+  readonly ordered: number;
+}
+
+/** Where cause and order are in lifecycle, by webhook. The tables have them a little after everybody refuses. */
+async function readIndexes(server: FanServer, ids: ReadonlySet<string>): Promise<Map<string, Indexes>> {
+  for (const endMs = performance.now() + WITHIN_MS; ; await sleep(100)) {
+    const { rows } = await server.database.query(
+      `select doc->>'id' as id, index as cause, doc->>'orderedIndex' as ordered from keelson.revocation_cause
+       where doc->>'orderedIndex' is not null`,
+    );
+    const found = rows.map(({ id, cause, ordered }): [string, Indexes] => [
+      /msg_[0-9a-f-]+/.exec(id as string)?.[0] ?? '',
+      { cause: Number(cause), ordered: Number(ordered) },
+    ]);
+    const wanted = new Map(found.filter(([id]) => ids.has(id)));
+    if (wanted.size === ids.size) return wanted;
+    if (performance.now() > endMs) throw new Error(`${ids.size - wanted.size} webhooks have no order`);
+  }
 }

@@ -18,6 +18,7 @@ import { CommitWatch } from './commit-watch.js';
 import { openServerLog, type ServerLog } from './event-log-of-server.js';
 import { enrolInstances, signerOf } from './instances.js';
 import { nowMs } from './now.js';
+import { processCpuUs } from './process-cpu.js';
 import type { SteadyLoad } from './steady-load.js';
 
 const SOURCE = 'hr';
@@ -153,6 +154,11 @@ export class FanServer {
     while (!(await fetch(`${this.url}/healthz`).catch(() => undefined))) await sleep(5);
     const listensMs = nowMs();
     return { downMs: listensMs - killedMs, listensMs };
+  }
+
+  /** User and system time since it was started, microseconds. */
+  cpuUs(): number {
+    return processCpuUs(this.#server!.pid);
   }
 
   /** Since it was started (Linux). */

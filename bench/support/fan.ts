@@ -3,6 +3,7 @@ import type { ChildProcess } from 'node:child_process';
 import { once } from 'node:events';
 import type { MembershipJson } from '../../src/guard/join.js';
 import { startProcess } from '../../test/support/process.js';
+import { processCpuUs } from './process-cpu.js';
 
 /**
  * `guards`: whole ones, each with a connection, a table and a lease. `connections`: each with a lease of its own, but the bytes that one has
@@ -111,6 +112,11 @@ export class Fan {
       halfMs: Math.max(...all.map(({ halfMs }) => halfMs)),
       lastMs: Math.max(...all.map(({ lastMs }) => lastMs)),
     };
+  }
+
+  /** User and system time of all processes, microseconds. */
+  cpuUs(): number {
+    return this.#processes.reduce((sum, child) => sum + processCpuUs(child.pid!), 0);
   }
 
   async stop(): Promise<void> {

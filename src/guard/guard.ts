@@ -94,7 +94,7 @@ export class Guard {
     const onProblem = (error: unknown): void => this.#tell(error instanceof Error ? error : new Error(String(error)));
     this.#memory = folder === undefined ? undefined : new Memory(folder, this.core, onProblem);
     this.publisher = publish === undefined ? undefined : new Publisher(this.core, { ...publish, url, onProblem });
-    this.#orders = new Orders({ url, membership }, onProblem);
+    this.#orders = new Orders({ url, membership }, this.core.canaryKey, onProblem);
     this.#connection = new Connection({
       url,
       membership,

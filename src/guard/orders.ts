@@ -2,7 +2,7 @@
  * By which order a key is refused. Frames and snapshots say what is so, not why, so the feed is asked: once for a key and a change of it, for
  * several at once, and nobody waits for the answer.
  */
-import { formatHex } from '../core/bytes.js';
+import { equalBytes, formatHex } from '../core/bytes.js';
 import { KeelsonError } from '../core/error.js';
 import type { Refused } from './check.js';
 import { request, type FeedAddress } from './transport.js';
@@ -28,14 +28,16 @@ export class Orders {
   readonly #stopping = new AbortController();
   #timer: NodeJS.Timeout | undefined;
 
+  /** @param canaryKey that no order holds: it moves with every part, and nobody asks why. */
   constructor(
     private readonly address: FeedAddress,
+    private readonly canaryKey: Uint8Array,
     private readonly onProblem: (error: unknown) => void,
   ) {}
 
   /** The refusal with its order, where that is known; else it is asked for. */
   name(refused: Refused): Refused {
-    if (refused.key === undefined) return refused;
+    if (refused.key === undefined || equalBytes(refused.key, this.canaryKey)) return refused;
     const key = formatHex(refused.key);
     const known = this.#known.get(key);
     if (known?.seq === refused.seq) {

@@ -23,9 +23,10 @@ async function listen(answer: (keys: string[]) => [status: number, body: string]
     response.writeHead(status).end(body);
   }).listen(0, '127.0.0.1');
   await once(server, 'listening');
-  const { membership } = makeGuard().core.options;
+  const { canaryKey, options } = makeGuard().core;
+  const { membership } = options;
   const url = `http://127.0.0.1:${(server.address() as AddressInfo).port}`;
-  const orders = new Orders({ url, membership }, () => undefined);
+  const orders = new Orders({ url, membership }, canaryKey, () => undefined);
   closing.push(
     () => server.close(),
     () => orders.close(),
@@ -62,6 +63,14 @@ it('asks once for many keys, and again only after a change', async () => {
   await named(orders, refusal('user-3', 2));
   expect(asked.at(-1)).toEqual([formatHex(keyOf('principal', 'user-3'))]);
   expect(orders.name({ allowed: false, reason: 'stale', seq: 3 })).toEqual({ allowed: false, reason: 'stale', seq: 3 });
+});
+
+it('asks for no canary: every guard refuses one at every order', async () => {
+  const [orders, asked] = await listen(told);
+  const canary: Refused = { allowed: false, reason: 'cutoff', seq: 1, key: makeGuard().core.canaryKey };
+  expect(orders.name(canary)).toEqual(canary);
+  await named(orders, refusal('ana'));
+  expect(asked).toEqual([[formatHex(keyOf('principal', 'ana'))]]);
 });
 
 it.each([
