@@ -5,8 +5,8 @@
 import type { Graph } from './graph.js';
 import { ROLE } from './kinds.js';
 
-/** How a node was come by: bits; `root`: it names a root itself. */
-const BY = { names: 1, user: 2, context: 4, seen: 8, root: 16 } as const;
+/** How a node was come by: bits; `root`: it names a root itself; `summed`: its tokens are told as a sum. */
+const BY = { names: 1, user: 2, context: 4, seen: 8, root: 16, summed: 32 } as const;
 
 export interface Closure {
   /** Nodes that are no tokens and still matter, roots included: alive, or named by a living token. */
@@ -32,6 +32,25 @@ export function closureOf(graph: Graph, roots: readonly number[], nowUs: number)
   do walk.drain();
   while (walk.takeClients());
   return walk.finish();
+}
+
+/** What a closure reaches, with sums in place of tokens where they do (sums.ts). */
+export interface SummedClosure {
+  /** As in `Closure`. */
+  readonly nodes: readonly number[];
+  /** Of `nodes` or not: agents whose tokens are to be had as a sum. */
+  readonly holders: readonly number[];
+  /** Living tokens that end, and are in none of the sums. */
+  readonly tokens: readonly number[];
+}
+
+/** The same walk for those who count: tokens that go on for others are left out. */
+export function summedClosureOf(graph: Graph, roots: readonly number[], nowUs: number): SummedClosure {
+  const walk = new Walk(graph, nowUs, true);
+  for (const root of roots) walk.visit(root, BY.root);
+  do walk.drain();
+  while (walk.takeClients());
+  return walk.finishSummed();
 }
 
 /** A bit set for each node, empty at the beginning of each walk: one array serves walk after walk, its bits told apart by a number. */
@@ -63,7 +82,7 @@ class Marks {
     this.#walk = 1;
   }
 }
-const BITS = 5;
+const BITS = 6;
 const BITS_MASK = (1 << BITS) - 1;
 const WALKS = 1 << (31 - BITS);
 
@@ -74,10 +93,13 @@ class Walk {
   #next = 0;
   /** Clients of agents on the way, which other agents may use as well. */
   #clients: number[] = [];
+  readonly #holders: number[] = [];
 
   constructor(
     private readonly graph: Graph,
     private readonly nowUs: number,
+    /** Whether sums are good enough, and what goes on for others does not matter. */
+    private readonly isSummed = false,
   ) {
     this.#marks = Marks.for(graph);
   }
@@ -100,7 +122,6 @@ class Walk {
   }
 
   finish(): Closure {
-    const { graph } = this;
     const rooted: number[] = [];
     const named: number[] = [];
     const unnamed: number[] = [];
@@ -112,24 +133,55 @@ class Walk {
       else if ((by & BY.user) !== 0 && this.#isOnlyTheirs(token)) unnamed.push(token);
       else shared.push(token);
     }
-    const nodes = this.#queue.filter(
+    return { nodes: this.#nodesThatMatter(), rooted, named, unnamed, shared };
+  }
+
+  finishSummed(): SummedClosure {
+    const nodes = this.#nodesThatMatter();
+    const isRoot = (token: number): boolean => this.graph.nodes.kind(token) === 'token';
+    const isTheirs = (token: number): boolean =>
+      (this.#marks.get(token) & (BY.root | BY.names)) !== 0 || this.#isOnlyTheirs(token);
+    const tokens = [...nodes.filter(isRoot), ...this.#tokens.filter(isTheirs)];
+    return { nodes, holders: this.#holders, tokens: tokens.filter((token) => !this.#isInSum(token)) };
+  }
+
+  #nodesThatMatter(): number[] {
+    const { graph } = this;
+    return this.#queue.filter(
       (node) => graph.nodes.kind(node) !== 'parent' && (graph.isLive(node, this.nowUs) || this.#hasToken(node)),
     );
-    return { nodes, rooted, named, unnamed, shared };
   }
 
   #walkFrom(node: number): void {
     const { edges, nodes } = this.graph;
+    let edge = edges.firstOfParent(node);
+    for (; edge >= 0 && !edges.isLeaf(edge); edge = edges.nextOfParent(edge)) {
+      const child = edges.child(edge);
+      if ((edges.roles(edge) & ROLE.names) !== 0) this.visit(child);
+      else if (nodes.kind(child) === 'client' && nodes.kind(node) === 'agent') this.#clients.push(child);
+    }
+    if (edge >= 0 && !this.#sumsUp(node)) this.#takeFrom(node, edge);
+  }
+
+  /** Whether the tokens of a node need not be looked at. */
+  #sumsUp(node: number): boolean {
+    const { sums } = this.graph;
+    if (!this.isSummed || !sums.isWhole(node, this.nowUs)) return false;
+    if (!sums.has(node)) return true;
+    this.#marks.set(node, this.#marks.get(node) | BY.summed);
+    this.#holders.push(node);
+    return true;
+  }
+
+  /** Takes the tokens of a node from an edge on. */
+  #takeFrom(node: number, first: number): void {
+    const { edges, nodes } = this.graph;
     // Who was exchanged for a revoked token has it from there alone: it says so, but a guard is not shown that.
     const stopsAtParent = nodes.kind(node) === 'parent';
     const isRoot = (this.#marks.get(node) & BY.root) !== 0;
-    for (let edge = edges.firstOfParent(node); edge >= 0; edge = edges.nextOfParent(edge)) {
-      const child = edges.child(edge);
-      const roles = edges.roles(edge);
-      const kind = nodes.kind(child);
-      if (kind === 'token') this.#take(child, stopsAtParent ? BY.user : byRoles(roles, isRoot));
-      else if ((roles & ROLE.names) !== 0) this.visit(child);
-      else if (kind === 'client' && nodes.kind(node) === 'agent') this.#clients.push(child);
+    for (let edge = first; edge >= 0; edge = edges.nextOfParent(edge)) {
+      const by = stopsAtParent ? BY.user : byRoles(edges.roles(edge), isRoot);
+      this.#take(edges.child(edge), this.isSummed ? by & ~BY.context : by);
     }
   }
 
@@ -177,9 +229,26 @@ class Walk {
   #hasToken(node: number): boolean {
     const { edges } = this.graph;
     for (let edge = edges.firstOfParent(node); edge >= 0; edge = edges.nextOfParent(edge)) {
-      if (this.#marks.get(edges.child(edge)) !== 0) return true;
+      const child = edges.child(edge);
+      if (this.#marks.get(child) !== 0 || (edges.isLeaf(edge) && this.#isPassedOver(child))) return true;
     }
     return false;
+  }
+
+  /** Whether a living token was not looked at because of sums. */
+  #isPassedOver(token: number): boolean {
+    const { graph } = this;
+    if (!this.isSummed || !graph.isLive(token, this.nowUs)) return false;
+    const { edges } = graph;
+    for (let edge = edges.firstOfChild(token); edge >= 0; edge = edges.nextOfChild(edge)) {
+      if (byRoles(edges.roles(edge), false) !== 0 && this.#marks.get(edges.parent(edge)) !== 0) return true;
+    }
+    return false;
+  }
+
+  #isInSum(token: number): boolean {
+    const holder = this.graph.sums.holderOf(token);
+    return holder >= 0 && (this.#marks.get(holder) & BY.summed) !== 0;
   }
 }
 

@@ -1,8 +1,12 @@
 /**
  * Edges between nodes: lists threaded through arrays, walked in either direction. An edge gets further roles, and goes only with its
- * child.
+ * child. Of a parent the edges to leaves (tokens: nothing hangs on them) are a list of their own, behind the others.
  */
 import { Column } from './column.js';
+
+/** Bits beside the roles of an edge: its child is a leaf; it is the one that its child is summed up by (sums.ts). */
+const MARK = { leaf: 128, held: 64 } as const;
+const ROLES_MASK = 63;
 
 /** A child's parents are looked through up to so many; of a child with more a map is kept. */
 const LOOKED_THROUGH_MAX = 64;
@@ -19,22 +23,25 @@ export class Edges {
   /** Next edge of the same parent, of the same child: edge + 1, or 0. Removed edges stay in the list of their parent for a while. */
   readonly #nextOfParent = new Column(Int32Array);
   readonly #nextOfChild = new Column(Int32Array);
-  /** First edge of a node as parent, as child. */
+  /** First edge of a node as parent, as parent of leaves, as child. */
   readonly #ofParent = new Column(Int32Array);
+  readonly #leavesOf = new Column(Int32Array);
   readonly #ofChild = new Column(Int32Array);
   /** Of a parent: how many edges it has, and (where there are any) how many removed ones are in its list. */
   readonly #counts = new Column(Int32Array);
   readonly #removed = new Map<number, number>();
   readonly #ofEdge = [this.#parents, this.#children, this.#roles, this.#seconds, this.#nextOfParent, this.#nextOfChild];
+  readonly #byParent = [this.#ofParent, this.#leavesOf, this.#counts];
   readonly #free: number[] = [];
   /** Of children with many parents: parent → edge. */
   readonly #many = new Map<number, Map<number, number>>();
 
   /**
    * Adds an edge, or roles to it.
+   * @param isLeaf whether the child is a leaf: of the same child always the same.
    * @returns its number where that says something new, or may be earlier than what said it before; else −1.
    */
-  add(parent: number, child: number, roles: number, atUs: number): number {
+  add(parent: number, child: number, roles: number, atUs: number, isLeaf: boolean): number {
     const second = Math.floor(atUs / 1e6);
     const known = this.#find(parent, child);
     if (known >= 0) {
@@ -46,14 +53,15 @@ export class Edges {
       }
       return second <= this.#seconds.array[known]! ? known : -1;
     }
-    const edge = this.#make(Math.max(parent, child) + 1);
+    const edge = this.#make(parent, child);
+    const { array: first } = isLeaf ? this.#leavesOf : this.#ofParent;
     this.#parents.array[edge] = parent;
     this.#children.array[edge] = child;
-    this.#roles.array[edge] = roles;
+    this.#roles.array[edge] = isLeaf ? roles | MARK.leaf : roles;
     this.#seconds.array[edge] = second;
-    this.#nextOfParent.array[edge] = this.#ofParent.array[parent]!;
+    this.#nextOfParent.array[edge] = first[parent]!;
     this.#nextOfChild.array[edge] = this.#ofChild.array[child]!;
-    this.#ofParent.array[parent] = edge + 1;
+    first[parent] = edge + 1;
     this.#ofChild.array[child] = edge + 1;
     this.#counts.array[parent]!++;
     this.#many.get(child)?.set(parent, edge);
@@ -90,16 +98,37 @@ export class Edges {
 
   /** 0: the edge was removed. */
   roles(edge: number): number {
-    return this.#roles.array[edge]!;
+    return this.#roles.array[edge]! & ROLES_MASK;
   }
 
-  /** The first edge to a child of this node; −1: none. */
+  /** Whether its child is a leaf. */
+  isLeaf(edge: number): boolean {
+    return (this.#roles.array[edge]! & MARK.leaf) !== 0;
+  }
+
+  /** The child is summed up by this edge. */
+  hold(edge: number): void {
+    this.#roles.array[edge]! |= MARK.held;
+  }
+
+  isHeld(edge: number): boolean {
+    return (this.#roles.array[edge]! & MARK.held) !== 0;
+  }
+
+  /** The first edge to a child of this node, leaves come last; −1: none. */
   firstOfParent(node: number): number {
-    return this.#passRemoved((this.#ofParent.array[node] ?? 0) - 1);
+    const edge = this.#passRemoved((this.#ofParent.array[node] ?? 0) - 1);
+    return edge < 0 ? this.firstLeafOf(node) : edge;
   }
 
   nextOfParent(edge: number): number {
-    return this.#passRemoved(this.#nextOfParent.array[edge]! - 1);
+    const next = this.#passRemoved(this.#nextOfParent.array[edge]! - 1);
+    return next < 0 && !this.isLeaf(edge) ? this.firstLeafOf(this.parent(edge)) : next;
+  }
+
+  /** The first edge to a leaf; leaves alone follow. */
+  firstLeafOf(node: number): number {
+    return this.#passRemoved((this.#leavesOf.array[node] ?? 0) - 1);
   }
 
   /** The first edge to a parent of this node; −1: none. */
@@ -112,7 +141,7 @@ export class Edges {
   }
 
   get bytes(): number {
-    return [...this.#ofEdge, this.#ofParent, this.#ofChild, this.#counts].reduce((sum, { bytes }) => sum + bytes, 0);
+    return [...this.#ofEdge, ...this.#byParent, this.#ofChild].reduce((sum, { bytes }) => sum + bytes, 0);
   }
 
   /** This edge of a parent, or the next that was not removed. */
@@ -121,20 +150,22 @@ export class Edges {
     return edge;
   }
 
-  /** Takes what was removed out of the list of a parent. */
+  /** Takes what was removed out of the lists of a parent. */
   #tidy(parent: number): void {
-    let last = -1;
-    for (let edge = this.#ofParent.array[parent]! - 1; edge >= 0; edge = this.#nextOfParent.array[edge]! - 1) {
-      if (this.#roles.array[edge] === 0) {
-        this.#free.push(edge);
-        continue;
+    for (const { array: first } of [this.#ofParent, this.#leavesOf]) {
+      let last = -1;
+      for (let edge = first[parent]! - 1; edge >= 0; edge = this.#nextOfParent.array[edge]! - 1) {
+        if (this.#roles.array[edge] === 0) {
+          this.#free.push(edge);
+          continue;
+        }
+        if (last < 0) first[parent] = edge + 1;
+        else this.#nextOfParent.array[last] = edge + 1;
+        last = edge;
       }
-      if (last < 0) this.#ofParent.array[parent] = edge + 1;
-      else this.#nextOfParent.array[last] = edge + 1;
-      last = edge;
+      if (last < 0) first[parent] = 0;
+      else this.#nextOfParent.array[last] = 0;
     }
-    if (last < 0) this.#ofParent.array[parent] = 0;
-    else this.#nextOfParent.array[last] = 0;
     this.#removed.delete(parent);
   }
 
@@ -157,10 +188,9 @@ export class Edges {
     this.#many.set(child, many);
   }
 
-  #make(nodes: number): number {
-    this.#ofParent.reserve(nodes);
-    this.#ofChild.reserve(nodes);
-    this.#counts.reserve(nodes);
+  #make(parent: number, child: number): number {
+    for (const column of this.#byParent) column.reserve(parent + 1);
+    this.#ofChild.reserve(child + 1);
     const free = this.#free.pop();
     if (free !== undefined) return free;
     const edge = this.end++;

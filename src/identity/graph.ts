@@ -9,6 +9,7 @@ import { Edges } from './edges.js';
 import { PASSING_KINDS, PHASE, ROLE, ROLES, SCOPED_KINDS, type NodeKind } from './kinds.js';
 import { Links, type Link } from './links.js';
 import { Nodes } from './nodes.js';
+import { TokenSums } from './sums.js';
 import { TimeColumn } from './time-column.js';
 import { Touched } from './touched.js';
 import { Uses } from './uses.js';
@@ -28,6 +29,7 @@ export class Graph {
   readonly links = new Links();
   /** What something was attached to, or was told of anew. */
   readonly touched = new Touched();
+  readonly sums = new TokenSums(this);
   readonly registrations = new Map<number, Registration>();
   readonly #owned = new Map<number, Set<number>>();
   readonly #flags = new Column(Uint8Array);
@@ -74,8 +76,10 @@ export class Graph {
   /** One node hangs on another, as an entry of this time says. */
   hang(parent: number, child: number, roles: number, atUs: number): void {
     if (parent === child) return;
-    const edge = this.edges.add(parent, child, roles, atUs);
+    const isToken = this.nodes.kind(child) === 'token';
+    const edge = this.edges.add(parent, child, roles, atUs, isToken);
     if (edge < 0) return;
+    if (isToken) this.sums.hear(edge, roles);
     let since = this.#changes.edges.get(edge);
     if (since === undefined) this.#changes.edges.set(edge, (since = ROLES.map(() => 0)));
     for (let i = 0; i < ROLES.length; i++) {
@@ -94,6 +98,7 @@ export class Graph {
     const day = Math.floor(atUs / DAY_US);
     if (day <= this.#usedDays.array[node]!) return;
     this.#usedDays.array[node] = day;
+    this.sums.noteUse(node, day);
     this.#touch(node);
   }
 
@@ -121,6 +126,7 @@ export class Graph {
   /** A token ends for good, whatever else is told. */
   endToken(token: number, atUs: number): void {
     this.#setPhase(token, PHASE.ended);
+    this.sums.giveUp(token);
     keepEarliest(this.#changes.ended, token, atUs);
     this.#touch(token);
   }
@@ -255,6 +261,7 @@ export class Graph {
     if (this.nodes.kind(node) === 'parent') {
       for (const token of this.tokensOf(this.nodes.id(node))) this.#flags.array[token]! &= ~FLAG.exchanged;
     }
+    this.sums.drop(node);
     this.edges.removeOf(node);
     this.nodes.remove(node);
     for (const column of [...this.#columns, this.#digests]) column.clear(node);
@@ -270,6 +277,7 @@ export class Graph {
     this.#expiresUs.set(node, state.expiresUs);
     this.#acceptedSeconds.array[node] = Math.floor(state.acceptedUs / 1e6);
     this.#usedDays.array[node] = state.usedDay;
+    this.sums.giveUp(node);
   }
 
   /** Nodes made since the last `takeChanges`. */
@@ -287,7 +295,7 @@ export class Graph {
 
   get bytes(): number {
     const own = this.#columns.reduce((sum, { bytes }) => sum + bytes, this.#digests.bytes);
-    return own + this.nodes.bytes + this.edges.bytes + this.uses.bytes + this.touched.bytes;
+    return own + this.nodes.bytes + this.edges.bytes + this.uses.bytes + this.touched.bytes + this.sums.bytes;
   }
 
   #noteToken(token: number, issuer: string, id: string | Uint8Array): void {
@@ -297,7 +305,10 @@ export class Graph {
 
   #noteParent(id: string | Uint8Array): void {
     this.#anyExchanged = true;
-    for (const token of this.tokensOf(id)) this.#flags.array[token]! |= FLAG.exchanged;
+    for (const token of this.tokensOf(id)) {
+      this.#flags.array[token]! |= FLAG.exchanged;
+      this.sums.giveUp(token);
+    }
   }
 
   /** A token has one digest. Where events tell of several, all are kept: somebody uses an id twice. */
@@ -329,6 +340,7 @@ export class Graph {
     const before = this.#expiresUs.get(node);
     if (expiresUs <= before) return;
     this.#expiresUs.set(node, expiresUs);
+    this.sums.extend(node, before, expiresUs);
     // It may have been over already.
     if (before !== 0) this.touched.add(node);
     this.#touch(node);

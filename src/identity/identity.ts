@@ -9,6 +9,7 @@ import type { Graph } from './graph.js';
 import { ROLE, type NodeKind } from './kinds.js';
 import { livingTokens, reachOf, type FindLastUse, type LivingTokens, type Reach } from './reach.js';
 import {
+  nodeOfOwned,
   viewBegun,
   viewGrants,
   viewName,
@@ -212,14 +213,15 @@ const find = (graph: Graph, kind: NodeKind, issuer: string, id: string): number 
  */
 function rootsOf(graph: Graph, origin: Origin | readonly Origin[]): number[] {
   const origins = Array.isArray(origin) ? (origin as readonly Origin[]) : [origin as Origin];
-  return origins
-    .flatMap((one) => {
-      if ('subjects' in one) return one.subjects.map((subject) => find(graph, 'principal', '', subject));
-      if (one.type === 'group') return [];
-      const node = find(graph, one.type, one.issuer, one.id);
-      return one.type === 'token' ? [node, find(graph, 'parent', '', one.id)] : [node];
-    })
-    .filter((node) => node >= 0);
+  const nodes: number[] = [];
+  for (const one of origins) {
+    if ('subjects' in one) for (const subject of one.subjects) nodes.push(find(graph, 'principal', '', subject));
+    else if (one.type !== 'group') {
+      nodes.push(nodeOfOwned(graph, one) ?? find(graph, one.type, one.issuer, one.id));
+      if (one.type === 'token') nodes.push(find(graph, 'parent', '', one.id));
+    }
+  }
+  return nodes.filter((node) => node >= 0);
 }
 
 function countShared(graph: Graph, roots: readonly number[], closure: Closure, nowUs: number): number {

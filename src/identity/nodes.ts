@@ -105,9 +105,14 @@ export class Nodes {
 
   /** Its id; of a principal the pseudonym in lower-case hex. */
   id(node: number): string {
-    const bytes = this.#bytes(node);
+    const start = this.#starts.array[node]!;
+    const chunk = this.#chunks[start >>> CHUNK_BITS]!;
+    const from = start & (CHUNK_BYTES - 1);
+    const to = from + this.#lengths.array[node]!;
     const kind = this.#kinds.array[node]!;
-    return kind === kindNumber.principal ? bytes.toString('hex') : unpackId(kind >>> FORM_BITS, bytes);
+    return kind === kindNumber.principal
+      ? chunk.toString('hex', from, to)
+      : unpackId(kind >>> FORM_BITS, chunk, from, to);
   }
 
   /** Of a principal: a view of its 16 bytes. */

@@ -30,10 +30,10 @@ export function packId(id: string | Uint8Array, out: Buffer): void {
   } else packed.length = out.write(id, 0, 'utf8');
 }
 
-/** The id that was a text; of bytes as they were given, their text in UTF-8. */
-export function unpackId(form: number, bytes: Buffer): string {
-  if (form === FORM.plain) return bytes.toString('utf8');
-  const hex = bytes.toString('hex');
+/** The id that was a text, of bytes from … to …; of bytes as they were given, their text in UTF-8. */
+export function unpackId(form: number, bytes: Buffer, from = 0, to = bytes.length): string {
+  if (form === FORM.plain) return bytes.toString('utf8', from, to);
+  const hex = bytes.toString('hex', from, to);
   if (form === FORM.digest) return hex;
   return `${hex.slice(0, 8)}-${hex.slice(8, 12)}-${hex.slice(12, 16)}-${hex.slice(16, 20)}-${hex.slice(20)}`;
 }

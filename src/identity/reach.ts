@@ -1,8 +1,9 @@
 /** What an origin reaches, for people: the blast radius of a dry run. */
 import { KeelsonError } from '../core/error.js';
-import { closureOf, type Closure } from './closure.js';
+import { closureOf, summedClosureOf, type Closure, type SummedClosure } from './closure.js';
 import { DAY_US, type Graph } from './graph.js';
 import { ROLE, type NodeKind } from './kinds.js';
+import { PointMask } from './sums.js';
 import { viewName, type Named } from './views.js';
 
 /** Counts and names. */
@@ -42,31 +43,33 @@ export async function reachOf(
   nowUs: number,
   findLastUse: FindLastUse,
 ): Promise<Reach> {
-  const { nodes } = graph;
+  const { nodes, sums } = graph;
   const isPlace = (node: number): boolean => PLACES.has(nodes.kind(node));
   const places = roots.filter(isPlace);
   const users = places.length === 0 ? [] : usersOf(graph, new Set(places));
-  const closure = closureOf(graph, [...roots, ...users], nowUs);
+  const closure = summedClosureOf(graph, [...roots, ...users], nowUs);
   const reached = new Reached(graph);
   for (const node of closure.nodes) {
     reached.add(node);
     // Of whom a place leads to, their other places do not count.
     if (places.length === 0) reached.addPlacesOf(node);
   }
-  const tokens = tokensIn(graph, closure);
-  for (const token of tokens) reached.addPointsOf(token);
+  for (const token of closure.tokens) reached.addPointsOf(token);
+  const points = new PointMask();
+  for (const holder of closure.holders) sums.addPoints(holder, points);
+  for (const point of sums.pointsOf(points)) reached.add(point);
   const count = (kind: NodeKind): number => closure.nodes.filter((node) => nodes.kind(node) === kind).length;
   // Who uses a tool uses others, too: when it was used itself is asked.
-  const used = places.length === 0 ? new Set([...roots, ...closure.nodes, ...tokens]) : places;
+  const used =
+    places.length === 0
+      ? { ...closure, nodes: [...roots, ...closure.nodes] }
+      : { nodes: places, holders: [], tokens: [] };
   return {
-    agents: reached.ids('agent'),
-    tools: reached.ids('tool'),
-    environments: reached.ids('environment'),
-    points: reached.ids('point'),
+    ...reached.names(),
     sessionCount: count('session'),
     delegationCount: count('delegation'),
-    tokenCount: tokens.size,
-    ...(await lastUseOf(graph, [...used], findLastUse)),
+    tokenCount: closure.holders.reduce((total, holder) => total + sums.count(holder), closure.tokens.length),
+    ...(await lastUseOf(graph, used, nowUs, findLastUse)),
   };
 }
 
@@ -85,15 +88,15 @@ export function livingTokens(
   issuer?: string,
 ): LivingTokens {
   const { nodes } = graph;
-  const tokens = [...tokensIn(graph, closureOf(graph, roots, atUs))].filter(
+  const tokens = tokensIn(graph, closureOf(graph, roots, atUs)).filter(
     (token) => issuer === undefined || nodes.issuer(token) === issuer,
   );
   tokens.sort((a, b) => graph.usedDay(b) - graph.usedDay(a) || a - b);
   return { count: tokens.length, tokens: tokens.slice(0, limit).map((token) => viewName(graph, token)) };
 }
 
-function tokensIn({ nodes }: Graph, { nodes: found, rooted, named, unnamed }: Closure): Set<number> {
-  return new Set([...found.filter((node) => nodes.kind(node) === 'token'), ...rooted, ...named, ...unnamed]);
+function tokensIn({ nodes }: Graph, { nodes: found, rooted, named, unnamed }: Closure): number[] {
+  return [...found.filter((node) => nodes.kind(node) === 'token'), ...rooted, ...named, ...unnamed];
 }
 
 /** Where something is done: nothing ends with them but what is done there. */
@@ -112,30 +115,64 @@ function usersOf({ uses, edges, nodes }: Graph, places: ReadonlySet<number>): nu
 }
 
 /**
- * The last use of any of these nodes. The graph knows the day of each one's; only those of the last day are looked for, and of these so
- * many as the search is asked at most.
+ * The last use of any of these. The graph knows the day of each one's; only those of the last day are looked for, and of these so many as
+ * the search is asked at most.
  */
 async function lastUseOf(
   graph: Graph,
-  all: readonly number[],
+  all: SummedClosure,
+  nowUs: number,
   findLastUse: FindLastUse,
 ): Promise<Pick<Reach, 'lastUsedAtUs' | 'isLastUseWhole'>> {
-  const { nodes } = graph;
-  const day = all.reduce((last, node) => Math.max(last, graph.usedDay(node)), 0);
+  const day = lastDayOf(graph, all);
   if (day === 0) return { lastUsedAtUs: null, isLastUseWhole: true };
-  const latest = all.filter((node) => graph.usedDay(node) === day);
-  let found = 0;
+  const latest = usedOn(day, graph, all, nowUs);
+  const begin = BigInt(day * DAY_US);
+  let isWhole = true;
   let last: bigint | null = null;
-  for (const kind of USE_KINDS) {
-    const ids = latest.filter((node) => nodes.kind(node) === kind).map((node) => nodes.id(node));
-    const some = ids.slice(0, LAST_USE_NAMES);
-    const use = some.length === 0 ? null : await findInTime(findLastUse, kind, some);
-    // Otherwise search is not as far as the graph, or did not answer.
-    if (use !== null && use >= BigInt(day * DAY_US)) found += some.length;
+  for (const [kind, nodes] of latest) {
+    const some = [...nodes].slice(0, LAST_USE_NAMES).map((node) => graph.nodes.id(node));
+    const use = isUseKind(kind) ? await findInTime(findLastUse, kind, some) : null;
+    // Where it is earlier, search is not as far as the graph, or did not answer.
+    if (use === null || use < begin || some.length < nodes.size) isWhole = false;
     if (use !== null && (last === null || use > last)) last = use;
   }
-  const begin = BigInt(day * DAY_US);
-  return { lastUsedAtUs: last === null || last < begin ? begin : last, isLastUseWhole: found === latest.length };
+  return { lastUsedAtUs: last === null || last < begin ? begin : last, isLastUseWhole: isWhole };
+}
+
+const isUseKind = (kind: NodeKind): kind is UseKind => (USE_KINDS as readonly NodeKind[]).includes(kind);
+
+function lastDayOf(graph: Graph, { nodes, tokens, holders }: SummedClosure): number {
+  let day = 0;
+  for (const node of nodes) day = Math.max(day, graph.usedDay(node));
+  for (const token of tokens) day = Math.max(day, graph.usedDay(token));
+  for (const holder of holders) day = Math.max(day, graph.sums.usedDay(holder));
+  return day;
+}
+
+/** What was used on a day, by kind: of each as many as are asked for and one more. */
+function usedOn(
+  day: number,
+  graph: Graph,
+  { nodes, tokens, holders }: SummedClosure,
+  nowUs: number,
+): Map<NodeKind, Set<number>> {
+  const used = new Map<NodeKind, Set<number>>();
+  const isFull = (kind: NodeKind): boolean => (used.get(kind)?.size ?? 0) > LAST_USE_NAMES;
+  const add = (node: number): void => {
+    const kind = graph.nodes.kind(node);
+    if (graph.usedDay(node) !== day || isFull(kind)) return;
+    const found = used.get(kind);
+    if (found === undefined) used.set(kind, new Set([node]));
+    else found.add(node);
+  };
+  nodes.forEach(add);
+  tokens.forEach(add);
+  for (const holder of holders) {
+    if (isFull('token')) break;
+    if (graph.sums.usedDay(holder) === day) graph.sums.tokensOf(holder, nowUs).forEach(add);
+  }
+  return used;
 }
 
 /** Null also where search is not there, or takes too long: the reach is told all the same. */
@@ -175,8 +212,19 @@ class Reached {
     }
   }
 
-  ids(kind: NodeKind): string[] {
+  names(): Pick<Reach, 'agents' | 'tools' | 'environments' | 'points'> {
     const { nodes } = this.graph;
-    return [...this.#nodes].filter((node) => nodes.kind(node) === kind).map((node) => nodes.id(node));
+    const agents: string[] = [];
+    const tools: string[] = [];
+    const environments: string[] = [];
+    const points: string[] = [];
+    const lists: Partial<Record<NodeKind, string[]>> = {
+      agent: agents,
+      tool: tools,
+      environment: environments,
+      point: points,
+    };
+    for (const node of this.#nodes) lists[nodes.kind(node)]?.push(nodes.id(node));
+    return { agents, tools, environments, points };
   }
 }

@@ -89,19 +89,41 @@ export const viewBegun = (graph: Graph, node: number): Begun => ({
   firstUs: graph.firstUs(node),
 });
 
+/** As it stands in a graph: who asks on about it need not have it found again by its name. What can be owned stays in the graph. */
+class OwnedNode implements Owned {
+  readonly #graph: Graph;
+  readonly #node: number;
+  readonly type: Owned['type'];
+  readonly issuer: string;
+  readonly id: string;
+  readonly onOwnerLeave: OnOwnerLeave | null;
+  readonly successor: string | null;
+
+  constructor(graph: Graph, node: number, type: Owned['type']) {
+    const { successor, onOwnerLeave } = graph.registration(node);
+    this.#graph = graph;
+    this.#node = node;
+    this.type = type;
+    this.issuer = graph.nodes.issuer(node);
+    this.id = graph.nodes.id(node);
+    this.onOwnerLeave = onOwnerLeave ?? null;
+    this.successor = successor < 0 ? null : graph.nodes.id(successor);
+  }
+
+  static nodeOf(graph: Graph, one: object): number | undefined {
+    return #node in one && one.#graph === graph ? one.#node : undefined;
+  }
+}
+
+/** The node of what `viewOwned` told; undefined: it is of another graph, or somebody else's word. */
+export const nodeOfOwned = (graph: Graph, one: object): number | undefined => OwnedNode.nodeOf(graph, one);
+
 /** Agents and clients with this owner that are not retired. */
 export function viewOwned(graph: Graph, person: number): Owned[] {
   const owned: Owned[] = [];
   for (const node of graph.ownedBy(person)) {
     const type = graph.nodes.kind(node);
-    if ((type !== 'agent' && type !== 'client') || graph.isEnded(node)) continue;
-    const { successor, onOwnerLeave } = graph.registration(node);
-    owned.push({
-      type,
-      ...viewName(graph, node),
-      onOwnerLeave: onOwnerLeave ?? null,
-      successor: successor < 0 ? null : graph.nodes.id(successor),
-    });
+    if ((type === 'agent' || type === 'client') && !graph.isEnded(node)) owned.push(new OwnedNode(graph, node, type));
   }
   return owned;
 }
