@@ -7,10 +7,15 @@ module.exports = {
     'src/protocol/*.ts',
     'src/revocation/{step,decide,decision,expire,order-keys,cause,names,hex,world,state,body}.ts',
     'src/revocation/fold*.ts',
-    'src/revocation/cases/{standing,outcome,step,allowed}.ts',
+    'src/revocation/cases/{standing,outcome,step,allowed,entry,statement}.ts',
     'src/guard/{core,step,check,mapping}.ts',
     'src/feed/core.ts',
   ],
   /** What these may import beside each other. */
-  beneath: ['src/core/{bytes,error,hasher,signer}.ts', 'src/events/{json,time}.ts'],
+  beneath: [
+    'src/core/{bytes,entry,error,hasher,signer}.ts',
+    'src/events/{json,time}.ts',
+    'src/verify/{record,verify-certificate}.ts',
+    'src/verify/certificate/*.ts',
+  ],
 };

@@ -8,7 +8,7 @@ import { formatHex } from '../core/bytes.js';
 import type { Database } from '../platform/database.js';
 
 const NOTED_EVERY_S = 20;
-/** For the database's clock, which is set now and then. */
+/** For the database's clock, which is set now and then, and may differ from the event log's, which orders are dated by. */
 const CLOCK_S = 10;
 
 /** How long an instance has not asked for a lease, microseconds; where it never did, since it joined. */
@@ -37,20 +37,22 @@ export async function readSilence(database: Database, instances: readonly string
 }
 
 /**
- * Those of these whose every lease that was granted before is over, after so long. One that is noted at this moment is left out: a grant may
- * follow from a read that has begun.
+ * By when every lease of these is over that was granted before: `PointsPort.leasesEndUs`. One that is noted at this moment is left out: a
+ * grant may follow from a read that has begun.
  * @param longestUs the longest lease, and what clocks may differ by in that time.
  */
-export async function readLeaseless(
+export async function readLeasesEnd(
   database: Database,
   instances: readonly string[],
   longestUs: number,
-): Promise<Set<string>> {
-  const { rows } = await database.query<{ id: Buffer }>(
-    `select id from keelson.feed_instance
-     where id = any($1) and coalesce(leased_at, to_timestamp(0)) < clock_timestamp() - make_interval(secs => $2)
-     for share skip locked`,
-    [instances.map((one) => Buffer.from(one, 'hex')), NOTED_EVERY_S + CLOCK_S + longestUs / 1e6],
+): Promise<Map<string, number>> {
+  const { rows } = await database.query<{ id: Buffer; leased_us: bigint | null }>(
+    `select id, (extract(epoch from leased_at) * 1e6)::bigint as leased_us from keelson.feed_instance
+     where id = any($1) for share skip locked`,
+    [instances.map((one) => Buffer.from(one, 'hex'))],
   );
-  return new Set(rows.map(({ id }) => formatHex(id)));
+  const laterUs = (NOTED_EVERY_S + CLOCK_S) * 1e6 + longestUs;
+  return new Map(
+    rows.map(({ id, leased_us }) => [formatHex(id), leased_us === null ? -Infinity : Number(leased_us) + laterUs]),
+  );
 }

@@ -6,8 +6,7 @@ import { decodeRecord, SELF, type Body, type DecodedRecord, type SchemaRegistry 
 import { splitPage, type Page } from '../ledger/page.js';
 import { learnFrom } from '../ledger/schemas.js';
 
-/** The log that all causes and orders are in. */
-export const LIFECYCLE = 'lifecycle/0/g1';
+export { LIFECYCLE } from './names.js';
 
 export interface LifecycleEvent {
   readonly index: number;

@@ -2,6 +2,9 @@
 import { encodeUtf8, formatHex } from '../core/bytes.js';
 import type { Hasher } from '../core/hasher.js';
 
+/** The log that all causes and orders are in. */
+export const LIFECYCLE = 'lifecycle/0/g1';
+
 const NAME_BYTES = 16;
 
 /** First 16 bytes of SHA-256(lp('order') ‖ lp(producer) ‖ lp(cause id)), in hex. */

@@ -7,7 +7,7 @@ import { Instances } from '../feed/instances.js';
 import { FeedMetrics } from '../feed/metrics.js';
 import { registerJoin } from '../feed/join-route.js';
 import { FeedKeys } from '../feed/keys.js';
-import { readLeaseless, readSilence } from '../feed/leases.js';
+import { readLeasesEnd, readSilence } from '../feed/leases.js';
 import { Points } from '../feed/points.js';
 import { registerPoints } from '../feed/point-routes.js';
 import { registerFeed } from '../feed/routes.js';
@@ -109,7 +109,7 @@ export async function openFeed(
     },
     points: {
       silentUs: (instances) => readSilence(database, instances),
-      leaseless: (instances) => readLeaseless(database, instances, FENCED_AFTER_US),
+      leasesEndUs: (instances) => readLeasesEnd(database, instances, FENCED_AFTER_US),
       retireSilent: (instance, silentUs) => points.retireSilent(instance, silentUs),
       quarantine: (point, order) => points.quarantine(point, { reason_code: 'not_attested', order }),
       reconnect: (instances) => points.reconnect(instances),

@@ -33,7 +33,7 @@ const instance = (name: string, joinedIndex: bigint, ack: CaseInstance['ack']): 
   retired: undefined,
   quarantined: false,
   failOpen: [],
-  mayHoldLease: true,
+  leasesEndUs: Infinity,
   ack,
 });
 
@@ -51,7 +51,7 @@ it('is closed by all that was committed when it was looked at, not by what is fo
     },
     points: {
       silentUs: async () => new Map(),
-      leaseless: async () => new Set(),
+      leasesEndUs: async () => new Map(),
       retireSilent: async () => undefined,
       quarantine: async () => undefined,
       reconnect: () => undefined,

@@ -24,7 +24,7 @@ const one = (instance: string, seq?: number, more: Partial<CaseInstance> = {}): 
   retired: undefined,
   quarantined: false,
   failOpen: [],
-  mayHoldLease: true,
+  leasesEndUs: Infinity,
   ack: seq === undefined ? undefined : ack(seq),
   ...more,
 });
@@ -54,7 +54,7 @@ describe('a case', () => {
   });
 
   it('does not wait for who has no lease, and names them; with nobody else it is fenced', () => {
-    const gone = one('b', 3, { mayHoldLease: false });
+    const gone = one('b', 3, { leasesEndUs: -Infinity });
     const outcome = closeCase(order, [one('a', 7), gone], 0);
     expect(outcome).toMatchObject({ result: 'enforced' });
     expect(standings(outcome)).toEqual({ a: 'acked', b: 'absent' });
@@ -65,7 +65,7 @@ describe('a case', () => {
     const retired = one('b', 6, { retired: 'silent' });
     expect(closeCase(order, [one('a', 7), retired], FENCED_AFTER_US - 1)).toBeUndefined();
     expect(closeCase(order, [one('a', 7), retired], FENCED_AFTER_US)).toMatchObject({ result: 'fenced' });
-    const outcome = closeCase(order, [one('a', 7), { ...retired, mayHoldLease: false }], 0);
+    const outcome = closeCase(order, [one('a', 7), { ...retired, leasesEndUs: -Infinity }], 0);
     expect(outcome).toMatchObject({ result: 'enforced' });
     expect(standings(outcome)).toEqual({ a: 'acked' });
   });
@@ -116,7 +116,7 @@ describe('a case', () => {
     expect(closeCase(order, [one('a', 7), one('b', 6, { failOpen })], FENCED_AFTER_US - 1)).toBeUndefined();
     const incomplete = [{ reason: 'unfenced', point: 'gateway', count: 1 }];
     expect(closeCase(order, [one('b', 6, { failOpen })], FENCED_AFTER_US)).toMatchObject({ incomplete });
-    const gone = one('b', 6, { failOpen, mayHoldLease: false });
+    const gone = one('b', 6, { failOpen, leasesEndUs: -Infinity });
     expect(closeCase(order, [one('a', 7), gone], 0)).toMatchObject({ result: 'incomplete', incomplete });
     // A day of silence proves nothing of where it is; somebody's word that it is gone is an entry.
     const silent = closeCase(order, [one('a', 7), { ...gone, retired: 'silent' }], 0);
@@ -177,13 +177,16 @@ it('is shown with what is not proven by all of its instances, though it looks cl
     target: undefined,
     closed: undefined,
   };
-  const sure = [one('a', 7), one('b'), one('c', undefined, { mayHoldLease: false })];
+  const sure = [one('a', 7), one('b'), one('c', undefined, { leasesEndUs: -Infinity })];
   const doubtful = [
     one('d', 7, { ack: ack(7, { keyTypes: ['token'] }) }),
     one('e', 7, { ack: ack(7, { isTrue: false }) }),
-    one('f', 6, { mayHoldLease: false, failOpen: ['*'] }),
+    one('f', 6, { leasesEndUs: -Infinity, failOpen: ['*'] }),
   ];
-  const outside = [one('g', undefined, { joinedIndex: 51n }), one('h', 6, { mayHoldLease: false, retired: 'silent' })];
+  const outside = [
+    one('g', undefined, { joinedIndex: 51n }),
+    one('h', 6, { leasesEndUs: -Infinity, retired: 'silent' }),
+  ];
   for (const instances of [
     [],
     outside,

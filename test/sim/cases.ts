@@ -1,7 +1,7 @@
 /** A process that follows cases: the shell around `stepCases`, which may sleep between any two of its reads. */
 import { KeelsonError } from '../../src/core/error.js';
 import type { CaseOutcome } from '../../src/revocation/cases/outcome.js';
-import type { CaseInstance, OpenCase } from '../../src/revocation/cases/standing.js';
+import { withLeases, type CaseInstance, type OpenCase } from '../../src/revocation/cases/standing.js';
 import { CasesState, stepCases } from '../../src/revocation/cases/step.js';
 import type { Dice } from '../chaos/dice.js';
 import { Machine } from './machine.js';
@@ -18,12 +18,12 @@ export class CaseProcess {
   #state = new CasesState(NO_TIMERS);
   #life = 0;
 
-  /** @param close writes that a case is closed. */
+  /** @param close writes that a case is closed, by what was read from then on. */
   constructor(
     private readonly schedule: Schedule,
     private readonly dice: Dice,
     readonly database: Connection,
-    private readonly close: (order: OpenCase, outcome: CaseOutcome) => void,
+    private readonly close: (order: OpenCase, outcome: CaseOutcome, lookedUs: number) => void,
   ) {
     this.machine = new Machine(schedule);
     this.#lookOn();
@@ -39,21 +39,19 @@ export class CaseProcess {
       const open = this.database.openCases();
       this.#read(() => {
         const instances = this.database.instances();
+        const lookedUs = this.schedule.nowUs;
         this.#read(() => {
-          const leaseless = this.database.leaseless(instances.map(({ instance }) => instance));
-          this.#step(
-            open,
-            instances.map((one) => ({ ...one, mayHoldLease: !leaseless.has(one.instance) })),
-          );
+          const leasesEndUs = this.database.leasesEndUs(instances.map(({ instance }) => instance));
+          this.#step(open, withLeases(instances, leasesEndUs), lookedUs);
         });
       });
     });
     this.schedule.after(LOOK_US, () => this.#lookOn());
   }
 
-  #step(open: readonly OpenCase[], instances: readonly CaseInstance[]): void {
+  #step(open: readonly OpenCase[], instances: readonly CaseInstance[], lookedUs: number): void {
     for (const effect of stepCases(this.#state, { kind: 'looked', open, instances }, this.machine.monotonicUs())) {
-      if (effect.kind === 'close') this.close(effect.order, effect.outcome);
+      if (effect.kind === 'close') this.close(effect.order, effect.outcome, lookedUs);
     }
   }
 

@@ -6,9 +6,11 @@ import { GuardCore, type Floor } from '../../src/guard/core.js';
 import { step, type Effect, type Input } from '../../src/guard/step.js';
 import { nodeHasher as hasher } from '../../src/platform/hasher.js';
 import { parseAck, signAck } from '../../src/protocol/ack.js';
+import { instanceOf } from '../../src/protocol/join.js';
 import type { KeyType } from '../../src/protocol/keys.js';
 import type { Dice } from '../chaos/dice.js';
 import type { FeedProcess } from './feed-process.js';
+import type { Happened, Life } from './happened.js';
 import { digestOf, modelSigner, modelVerifier } from './keys.js';
 import { Machine } from './machine.js';
 import { GUARD_KEY, LEDGER, type Token } from './names.js';
@@ -18,6 +20,8 @@ import { SKEW_US, type World } from './world.js';
 
 const TICK_US = 1_000_000;
 const KEY_TYPES: readonly KeyType[] = ['token', 'principal', 'agent', 'tool'];
+/** Until an instance that was replaced is said to be gone. */
+const GONE_US = 40_000_000;
 const FETCH_US = 300_000;
 /** Nothing heard for so long: another feed process may know more. */
 const SILENT_US = 12_000_000;
@@ -34,8 +38,18 @@ export interface Surroundings {
   /** Something is not as it must be. */
   violated(what: string): never;
   leased(): void;
+  readonly happened: Happened;
   /** An instance of this name (32 hex digits) is there from now on. */
-  joined(instance: string): void;
+  joined(instance: string, life: Pick<Life, 'publicKey' | 'failOpen' | 'keyTypes'>): void;
+}
+
+/** How an instance is set up, by whoever sets it up; its two peculiarities it has only sometimes. */
+export interface Setup {
+  /** How stale a table may be for it, at most. */
+  readonly maxStalenessUs?: number;
+  readonly failOpen?: readonly string[];
+  /** What it says that its mapping can't find, though it can. */
+  readonly lacks?: KeyType;
 }
 
 export class Instance {
@@ -67,7 +81,7 @@ export class Instance {
   constructor(
     private readonly on: Surroundings,
     readonly id: number,
-    readonly maxStalenessUs: number | undefined,
+    readonly setup: Setup,
   ) {
     this.machine = new Machine(on.schedule);
     this.#join();
@@ -79,6 +93,15 @@ export class Instance {
 
   get greatestSeq(): number {
     return this.#greatest.seq;
+  }
+
+  /** How stale a table may be for it, at most. */
+  get maxStalenessUs(): number | undefined {
+    return this.setup.maxStalenessUs;
+  }
+
+  get name(): string {
+    return formatHex(this.#instance);
   }
 
   /** The process ends and starts again. */
@@ -107,21 +130,39 @@ export class Instance {
 
   /** It goes, and another one comes in its place, which has a name and a key of its own. */
   replace(): void {
+    const { schedule, dice, happened } = this.on;
+    const life = happened.life(this.name);
+    if (dice.between(0, 1) === 0) schedule.after(GONE_US, () => (life.retired = 'silent'));
+    // Of who fails open nothing else ever ends it.
+    if (life.failOpen.length > 0) schedule.after(2 * GONE_US, () => (life.retired = 'asked'));
     this.#join();
     this.restart(false);
   }
 
   #join(): void {
     const name = `instance ${this.id}/${this.#joined++}`;
-    this.#instance = digestOf(name).subarray(0, 16);
     this.#signer = modelSigner(name);
-    this.on.joined(formatHex(this.#instance));
+    const { publicKey } = this.#signer;
+    this.#instance = instanceOf(hasher, LEDGER, publicKey);
+    const [isOpen, isBlind] = [0, 1].map(() => this.on.dice.between(0, 2) === 0);
+    this.on.joined(this.name, {
+      publicKey,
+      failOpen: isOpen ? (this.setup.failOpen ?? []) : [],
+      keyTypes: KEY_TYPES.filter((type) => !isBlind || type !== this.setup.lacks),
+    });
   }
 
   /** Attests a table that there is not. */
   lie(): void {
     const { seq } = this.core;
-    const summary = { mappingHash: digestOf('mapping'), keyTypes: KEY_TYPES, aborted: 0, atUs: this.machine.wallUs() };
+    const life = this.on.happened.life(this.name);
+    life.hasLied = true;
+    const summary = {
+      mappingHash: digestOf('mapping'),
+      keyTypes: life.keyTypes,
+      aborted: 0,
+      atUs: this.machine.wallUs(),
+    };
     const ack = { instance: this.#instance, generation: 1, seq, stateHash: digestOf('another table'), ...summary };
     this.#send(signAck(this.#signer, LEDGER, ack));
   }
@@ -153,7 +194,7 @@ export class Instance {
   }
 
   #makeCore(): GuardCore {
-    return new GuardCore({
+    const core = new GuardCore({
       hasher,
       verifier: modelVerifier,
       membership: {
@@ -164,11 +205,13 @@ export class Instance {
         rootKey: this.on.rootKey,
         signer: this.#signer,
       },
-      mapping: { hash: digestOf('mapping'), keyTypes: KEY_TYPES },
+      mapping: { hash: digestOf('mapping'), keyTypes: this.on.happened.life(this.name).keyTypes },
       clock: this.machine,
       skewUs: SKEW_US,
       ...(this.maxStalenessUs === undefined ? {} : { maxStalenessUs: this.maxStalenessUs }),
     });
+    core.failOpen = new Set(this.on.happened.life(this.name).failOpen);
+    return core;
   }
 
   #tickOn(): void {
@@ -188,7 +231,7 @@ export class Instance {
     this.#heardUs = schedule.nowUs;
     const [feed, link] = [feeds[this.feed]!, this.links[this.feed]!];
     const subscriber = {
-      instance: formatHex(this.#instance),
+      instance: this.name,
       publicKey: this.#signer.publicKey,
       send: (bytes: Uint8Array) => network.send(link, bytes, (arrived) => this.hear(arrived)),
     };
@@ -280,11 +323,12 @@ export class Instance {
   }
 
   #ack(bytes: Uint8Array): void {
-    const { seq, stateHash } = parseAck(bytes);
+    const { seq, stateHash, atUs } = parseAck(bytes);
     const hash = formatHex(stateHash);
     if (this.#proven.get(seq) !== hash) this.on.violated(`${this.id}: an ack of seq ${seq} that it did not prove`);
     if (this.on.world.hashes[seq] !== hash) this.on.violated(`${this.id}: an ack of another table at seq ${seq}`);
     this.acks++;
+    this.on.happened.life(this.name).attested.push({ seq, atUs });
     this.#send(bytes);
   }
 }

@@ -79,7 +79,9 @@ async function playAll(seeds: readonly number[]): Promise<void> {
     `${reports.length} seeds of ${ROUNDS} rounds: ${sum(({ leases }) => leases)} leases, ${sum(({ orders }) => orders)} orders, ` +
       `${sum(({ acks }) => acks)} acks, cases ${(['enforced', 'fenced', 'incomplete'] as const)
         .map((result) => `${sum(({ cases }) => cases[result])} ${result}`)
-        .join(', ')}, ${sum(({ allowed }) => allowed)} times allowed, ${sum(({ refused }) => refused)} refused`,
+        .join(
+          ', ',
+        )}, ${sum(({ certificates }) => certificates)} certificates, ${sum(({ allowed }) => allowed)} times allowed, ${sum(({ refused }) => refused)} refused`,
   );
   for (const fault of FAULTS) {
     const count = sum(({ faults }) => faults[fault]);

@@ -168,14 +168,105 @@ export const MUTANTS: readonly Mutant[] = [
   oneLine(
     'case that waits for nobody who is silent',
     'revocation/cases/standing.ts',
-    'if (!one.mayHoldLease) return',
-    'if (waitedUs > 5e6) return',
+    'if (!mayHaveHeldLease(order, one)) {',
+    'if (!mayHaveHeldLease(order, one) || waitedUs > 5e6) {',
   ),
   oneLine(
     'case that is never fenced',
     'revocation/cases/standing.ts',
     'return waitedUs < FENCED_AFTER_US ? ',
     'return waitedUs < Infinity ? ',
+  ),
+  // Only certificates tell these.
+  {
+    name: 'certificate: who is fenced attested it',
+    edits: [
+      {
+        file: 'revocation/cases/entry.ts',
+        line: '  { result, instances, incomplete }: CaseOutcome,',
+        becomes: '  { result, instances: all, incomplete }: CaseOutcome,',
+      },
+      {
+        file: 'revocation/cases/entry.ts',
+        line: '  const ranked = [',
+        becomes: `  const instances = all.map((one) => (one.standing === 'fenced' && one.ack ? { ...one, standing: 'acked' as const } : one));
+  const ranked = [`,
+      },
+      {
+        file: 'verify/certificate/instances.ts',
+        line: 'if (ack.seq < seq) fail(',
+        becomes: 'if (ack.seq < 0) fail(',
+      },
+    ],
+  },
+  {
+    name: 'certificate: enforced, with somebody who is fenced',
+    edits: [
+      {
+        file: 'revocation/cases/outcome.ts',
+        line: "const isEnforced = has('acked') && !has('fenced');",
+        becomes: "const isEnforced = has('acked');",
+      },
+      {
+        file: 'verify/certificate/closed.ts',
+        line: 'return counts.acked > 0 && counts.fenced === 0 ?',
+        becomes: 'return counts.acked > 0 ?',
+      },
+    ],
+  },
+  oneLine(
+    'certificate: leaves out who is absent',
+    'revocation/cases/entry.ts',
+    'instances: ranked.slice(0, MAX_INSTANCES).map(',
+    "instances: ranked.filter(({ standing }) => standing !== 'absent').slice(0, MAX_INSTANCES).map(",
+  ),
+  oneLine(
+    'certificate: absent, with a lease that ended after the order',
+    'revocation/cases/standing.ts',
+    'leasesEndUs > orderedUs;',
+    'leasesEndUs - 35e6 > orderedUs;',
+  ),
+  oneLine(
+    'certificate: all of it attested, by a mapping that lacks a type',
+    'revocation/cases/standing.ts',
+    "return unmappedTypes(order, one).length > 0 ? 'partial' : 'acked';",
+    "return unmappedTypes(order, one).length < 0 ? 'partial' : 'acked';",
+  ),
+  oneLine(
+    'certificate: fenced, where tools fail open',
+    'revocation/cases/standing.ts',
+    "? 'silent' : fails ? ",
+    "? 'silent' : fails && one.retired ? ",
+  ),
+  oneLine(
+    'certificate: without who fails open, as it was silent for long',
+    'revocation/cases/standing.ts',
+    "if (fails && one.retired !== 'asked') return 'unfenced';",
+    "if (fails && one.retired === undefined) return 'unfenced';",
+  ),
+  oneLine(
+    'certificate: last use too early',
+    'revocation/cases/statement.ts',
+    '    this.#found = ref;\n',
+    '    this.#found = ref;\n    if (ref.index >= 0) return false;\n',
+  ),
+  oneLine(
+    'certificate: last use of another issuer’s token',
+    'verify/certificate/uses.ts',
+    "return jti === token && textOf(named, 'issuer') === issuer;",
+    'return jti === token || textOf(named, token) === issuer;',
+  ),
+  oneLine(
+    'certificate: without one of the tokens',
+    'revocation/cases/statement.ts',
+    '...(tokens && { tokens }),',
+    '...(tokens && { tokens: { ...tokens, shown: tokens.shown.slice(1) } }),',
+  ),
+  oneLine(
+    'certificate: of another change of the table',
+    'revocation/cases/statement.ts',
+    '    seq,\n    cause:',
+    '    seq: seq - 1,\n    cause:',
   ),
 ];
 

@@ -8,7 +8,7 @@ export const LEDGER = 'ledger.example';
 export const GUARD_KEY = digestOf('guard key');
 export const CANARY = 'canary/';
 export const CANARY_KEY = deriveCanaryKey(hasher, GUARD_KEY);
-const IDP = 'https://idp';
+export const IDP = 'https://idp';
 const SCOPED: readonly string[] = ['principal', 'token'];
 
 /** What can be revoked, as `type/value`. */

@@ -1,17 +1,22 @@
 /**
  * One run of everything by one seed: rounds of misfortune, rounds of calm, and after each round what must never be otherwise.
  */
+import { KeelsonError } from '../../src/core/error.js';
 import { signKeySet } from '../../src/protocol/key-set.js';
+import { describeClosed } from '../../src/revocation/cases/entry.js';
 import type { CaseOutcome } from '../../src/revocation/cases/outcome.js';
 import { FENCED_AFTER_US, type OpenCase } from '../../src/revocation/cases/standing.js';
+import { caseId } from '../../src/revocation/cases/step.js';
 import { Dice } from '../chaos/dice.js';
 import { CaseProcess } from './cases.js';
+import { Certificates } from './certificates.js';
 import { FeedProcess } from './feed-process.js';
-import { Instance, type Surroundings } from './instance.js';
+import { Happened, type Life } from './happened.js';
+import { Instance, type Setup, type Surroundings } from './instance.js';
 import { modelSigner } from './keys.js';
 import { DRIFT, EPOCH_US, type Rates } from './machine.js';
 import { Misfortunes } from './misfortunes.js';
-import { LEDGER, makeToken, TOOLS, type Token } from './names.js';
+import { IDP, LEDGER, makeToken, TOOLS, type Token } from './names.js';
 import { FaultCounts, Network, type Fault } from './network.js';
 import { Orders } from './orders.js';
 import { Processor } from './processor.js';
@@ -31,14 +36,19 @@ export interface Report {
   readonly acks: number;
   /** How cases ended. */
   readonly cases: Record<CaseOutcome['result'], number>;
+  readonly certificates: number;
   readonly allowed: number;
   readonly refused: number;
   readonly violation?: string;
 }
 
 const FEEDS = 3;
-/** How stale a table may be for each instance, at most. */
-const INSTANCES = [undefined, undefined, 20_000_000, 40_000_000];
+const INSTANCES: readonly Setup[] = [
+  {},
+  { failOpen: ['mail'] },
+  { maxStalenessUs: 20_000_000 },
+  { maxStalenessUs: 40_000_000, lacks: 'tool' },
+];
 const BAD_ROUNDS = 110;
 const BAD_ROUND_US = 2_000_000;
 const CALM_ROUNDS = 70;
@@ -48,6 +58,8 @@ const SETTLED_US = 2 * DEFAULT_STALENESS_US;
 const PATIENCE_US = 5_000_000;
 const FOLD_US = 200_000;
 const CASE_PROCESSES = 2;
+/** Of so many times that something is allowed one is recorded. */
+const RECORDED_EVERY = 16;
 /** A case ends no later than this after every lease that is older than its order, or after everything is well again. */
 const CASE_PATIENCE_US = 1_000_000;
 
@@ -57,7 +69,8 @@ export class Simulation implements Surroundings {
   readonly faults = new FaultCounts();
   readonly network: Network;
   readonly world = new World();
-  readonly store = new ModelStore(() => this.schedule.nowUs);
+  readonly happened = new Happened();
+  readonly store = new ModelStore(() => this.schedule.nowUs, this.happened);
   readonly feeds: FeedProcess[];
   readonly instances: Instance[];
   readonly processor: Processor;
@@ -77,6 +90,9 @@ export class Simulation implements Surroundings {
   readonly #cases = { enforced: 0, fenced: 0, incomplete: 0 };
   /** Up to this change every case is closed, or a later one is. */
   #closedSeq = 0;
+  readonly #certificates: Certificates;
+  /** What was ordered, by the order's cause. */
+  readonly #said = new Map<string, readonly string[]>();
   #now = '';
   /** Since when an instance refuses what it has no reason to refuse, by instance, token and tool. */
   readonly #waiting = new Map<string, number>();
@@ -87,6 +103,8 @@ export class Simulation implements Surroundings {
     this.processor = new Processor(this.dice, this.faults, (entry) => {
       if (!this.store.commit(entry)) return false;
       this.world.commit(entry, this.schedule.nowUs);
+      this.happened.seqs.set(entry.id, this.world.seq);
+      if ('said' in entry) this.#said.set(entry.id, entry.said?.flatMap(({ names }) => names) ?? []);
       return true;
     });
     this.feeds = Array.from(
@@ -96,13 +114,16 @@ export class Simulation implements Surroundings {
           this.store.commitAck(bytes),
         ),
     );
-    this.instances = INSTANCES.map((maxStalenessUs, id) => new Instance(this, id, maxStalenessUs));
+    this.instances = INSTANCES.map((setup, id) => new Instance(this, id, setup));
     this.caseProcesses = Array.from(
       { length: CASE_PROCESSES },
       () =>
-        new CaseProcess(this.schedule, this.dice, this.store.connect(), (order, outcome) =>
-          this.#closeCase(order, outcome),
+        new CaseProcess(this.schedule, this.dice, this.store.connect(), (order, outcome, lookedUs) =>
+          this.#closeCase(order, outcome, lookedUs),
         ),
+    );
+    this.#certificates = new Certificates(this.store.ledger, this.happened, (instance) =>
+      this.store.enrolledAt(instance),
     );
     this.orders = new Orders(this);
     this.#misfortunes = new Misfortunes(this);
@@ -130,7 +151,8 @@ export class Simulation implements Surroundings {
     this.#leases++;
   }
 
-  joined(instance: string): void {
+  joined(instance: string, life: Pick<Life, 'publicKey' | 'failOpen' | 'keyTypes'>): void {
+    this.happened.join(instance, { ...life, joined: this.store.entries.length });
     this.store.join(instance);
   }
 
@@ -160,6 +182,7 @@ export class Simulation implements Surroundings {
       orders: this.orders.count,
       acks: this.instances.reduce((sum, { acks }) => sum + acks, 0),
       cases: this.#cases,
+      certificates: this.#certificates.count,
       ...this.#count,
       ...(violation === undefined ? {} : { violation }),
     };
@@ -203,7 +226,9 @@ export class Simulation implements Surroundings {
   }
 
   /** What closes a case is written; the first one counts. What it says must be so. */
-  #closeCase({ order, seq }: OpenCase, { result, instances }: CaseOutcome): void {
+  #closeCase(open: OpenCase, outcome: CaseOutcome, lookedUs: number): void {
+    const { order, seq } = open;
+    const { result, instances } = outcome;
     const one = this.store.cases.get(order)!;
     if (one.isClosed) return;
     one.isClosed = true;
@@ -217,6 +242,42 @@ export class Simulation implements Surroundings {
     }
     this.#requireInTime(one);
     this.#closedSeq = Math.max(this.#closedSeq, seq);
+    this.#certify(one, outcome, lookedUs);
+  }
+
+  /** Its certificate can be made, and is true. */
+  #certify(one: ModelCase, outcome: CaseOutcome, lookedUs: number): void {
+    const { ledger, searched } = this.store;
+    const closedUs = this.schedule.nowUs;
+    const event = describeClosed(one, outcome, BigInt(Math.floor(this.wallUs)));
+    const { index } = ledger.add('activity', 'case.closed', caseId(one), event);
+    const names = this.#said.get(one.cause)!;
+    const isKnown = names.every((name) => !name.startsWith('tool/'));
+    const concerned = this.tokens.filter((token) => token.names.some((name) => names.includes(name)));
+    const tokens = isKnown ? [...new Map(concerned.map((token) => [token.facts.jti, token])).values()] : undefined;
+    const { result } = outcome;
+    try {
+      const wrong = this.#certificates.check({ one, result, index, lookedUs, closedUs, names, tokens, searched });
+      if (wrong !== undefined) this.violated(`the certificate of seq ${one.seq} is not true: ${wrong}`);
+    } catch (error) {
+      if (!(error instanceof KeelsonError)) throw error;
+      this.violated(`there is no certificate of seq ${one.seq}: ${error.message}`);
+    }
+  }
+
+  /** Some of what is allowed is recorded, and now and then a use of another issuer's token of the same name. */
+  #record(token: Token, tool: string | undefined): void {
+    if (this.#count.allowed % RECORDED_EVERY > 0) return;
+    const { ledger } = this.store;
+    const others = ledger.size('decisions') % 8 === 7 ? ['https://other'] : [];
+    for (const issuer of [IDP, ...others]) {
+      const [agent, jti] = [token.facts.agents![0]!, token.facts.jti!];
+      const { index } = ledger.add('decisions', 'decision.made', `use ${ledger.size('decisions')}`, {
+        ...{ agent, decision: 'allow', token: { jti, issuer } },
+        tool: tool ?? 'none',
+      });
+      this.happened.use(issuer, jti, { index, atUs: this.schedule.nowUs, agent, tool: tool ?? 'none' });
+    }
   }
 
   #requireInTime({ order, committedUs }: ModelCase): void {
@@ -246,6 +307,14 @@ export class Simulation implements Surroundings {
     this.#count[decision.allowed ? 'allowed' : 'refused']++;
     if (decision.allowed) {
       this.#waiting.delete(what);
+      if (decision.unfenced !== undefined) {
+        if (!this.happened.life(instance.name).failOpen.includes(tool!))
+          this.violated(`allowed by nobody knows what: ${what}`);
+        return;
+      }
+      const { allowedUs } = this.happened.life(instance.name);
+      allowedUs.set(instance.core.table!.seq, nowUs);
+      this.#record(token, tool);
       const maxUs = instance.maxStalenessUs ?? DEFAULT_STALENESS_US;
       if (!world.mayBeAllowed(token, tool, maxUs, nowUs)) this.violated(`allowed too late: ${what}`);
       if (instance.core.table!.seq < instance.greatestSeq) this.violated(`allowed by an old table: ${what}`);

@@ -6,13 +6,16 @@ import { KeelsonError } from '../../src/core/error.js';
 import { nodeHasher as hasher } from '../../src/platform/hasher.js';
 import { FACT_BYTES } from '../../src/protocol/fact.js';
 import type { FeedStore } from '../../src/feed/store.js';
-import { formatHex } from '../../src/core/bytes.js';
+import { equalBytes, formatBase64, formatHex } from '../../src/core/bytes.js';
 import { parseAck } from '../../src/protocol/ack.js';
 import type { KeyType } from '../../src/protocol/keys.js';
+import type { EntryRef } from '../../src/protocol/certificate.js';
 import type { Change } from '../../src/protocol/part.js';
 import { RevocationTable } from '../../src/protocol/revocation-table.js';
 import type { CaseInstance, OpenCase } from '../../src/revocation/cases/standing.js';
 import { FENCED_AFTER_US } from '../../src/revocation/cases/standing.js';
+import type { Happened } from './happened.js';
+import { ModelLedger, orderOf, type OrderRecords } from './ledger.js';
 import { EPOCH_US } from './machine.js';
 import { CANARY_KEY, keyOf } from './names.js';
 import type { Entry, Said } from './world.js';
@@ -25,10 +28,27 @@ const CLOCK_US = 10_000_000;
 
 /** A case, and when its last part was committed, by true time. */
 export interface ModelCase extends OpenCase {
+  readonly cause: string;
+  readonly records: OrderRecords;
+  /** Who joined behind no more entries than this, joined before it. */
+  readonly joinedBefore: number;
   readonly committedUs: number;
   isClosed: boolean;
 }
 
+interface LastAck {
+  readonly seq: number;
+  readonly hash: string;
+  readonly keyTypes: KeyType[];
+  readonly ref: EntryRef;
+  /** When it was committed. */
+  readonly atUs: number;
+}
+
+/** The instance in an ack. */
+const nameIn = (ack: Uint8Array): Uint8Array => parseAck(ack).instance;
+
+const POINT = 'gateway';
 const NOTHING_FOLDED: Folded = { size: 0n, seq: 0, chainHash: new Uint8Array(32) };
 
 export class ModelStore {
@@ -43,17 +63,28 @@ export class ModelStore {
   /** State hashes by seq, hex. */
   readonly #hashes = ['0'.repeat(64)];
   readonly cases = new Map<string, ModelCase>();
-  /** Committed acks, and how many of them are folded. */
-  readonly #acks: Uint8Array[] = [];
+  /** The records of each order, by its cause. */
+  readonly #records = new Map<string, OrderRecords>();
+  /** Committed acks, each with its entry, and how many of them are folded. */
+  readonly #acks: { readonly bytes: Uint8Array; readonly ref: EntryRef; readonly atUs: number }[] = [];
   #ackSize = 0;
-  /** Who joined, behind how many entries of lifecycle. */
-  readonly #joined = new Map<string, bigint>();
-  readonly #lastAcks = new Map<string, { readonly seq: number; readonly hash: string; readonly keyTypes: KeyType[] }>();
+  /** Who joined: behind how many entries of lifecycle, and by which of the ledger's. */
+  readonly #joined = new Map<string, { readonly index: bigint; readonly enrolled: number }>();
+  readonly #lastAcks = new Map<string, LastAck>();
+  /** Decisions that can be searched through. */
+  searched = 0;
   readonly #leasedUs = new Map<string, number>();
   /** By how much the database's clock is wrong. */
   clockErrorUs = 0;
 
-  constructor(private readonly nowUs: () => number) {}
+  readonly ledger: ModelLedger;
+
+  constructor(
+    private readonly nowUs: () => number,
+    private readonly happened: Happened,
+  ) {
+    this.ledger = new ModelLedger(nowUs);
+  }
 
   /** Appends an entry; false where it is there. */
   commit(entry: Entry): boolean {
@@ -61,27 +92,45 @@ export class ModelStore {
     this.#ids.add(entry.id);
     this.entries.push(entry);
     this.#committedUs.push(this.nowUs());
+    if ('said' in entry && entry.said !== undefined) {
+      this.#records.set(entry.id, this.ledger.order(entry.id, entry.term, entry.said.flatMap(changesOf)));
+    }
     return true;
   }
 
   join(instance: string): void {
-    this.#joined.set(instance, BigInt(this.entries.length));
+    const { publicKey } = this.happened.life(instance);
+    const { index } = this.ledger.join(POINT, instance, publicKey);
+    this.#joined.set(instance, { index: BigInt(this.entries.length), enrolled: index });
+  }
+
+  /** The entry in lifecycle with which an instance joined. */
+  enrolledAt(instance: string): number | undefined {
+    return this.#joined.get(instance)?.enrolled;
   }
 
   /** An ack is committed; its signature was checked. */
   commitAck(bytes: Uint8Array): void {
-    this.#acks.push(bytes);
+    // Another instance's is often collected with it, and again.
+    const others = this.#acks.slice(-1).filter((one) => !equalBytes(nameIn(one.bytes), nameIn(bytes)));
+    const acks = formatBase64(Buffer.concat([...others.map((one) => one.bytes), bytes]));
+    const ref = this.ledger.add('activity', 'ack.collected', `acks ${this.#acks.length}`, { acks });
+    this.#acks.push({ bytes, ref, atUs: this.nowUs() });
   }
 
   /** Folds what is committed; that the table lags behind is nothing unusual. */
   fold(): void {
     this.entries.slice(this.#folds.length).forEach((entry) => this.#apply(this.#folds.length, entry));
     for (; this.#ackSize < this.#acks.length; this.#ackSize++) {
-      const { instance, seq, stateHash, keyTypes } = parseAck(this.#acks[this.#ackSize]!);
+      const { bytes, ref, atUs } = this.#acks[this.#ackSize]!;
+      const { instance, seq, stateHash, keyTypes } = parseAck(bytes);
       const name = formatHex(instance);
       if (seq <= (this.#lastAcks.get(name)?.seq ?? -1)) continue;
-      this.#lastAcks.set(name, { seq, hash: formatHex(stateHash), keyTypes: [...keyTypes] });
+      const hash = formatHex(stateHash);
+      this.#lastAcks.set(name, { seq, hash, keyTypes: [...keyTypes], ref, atUs });
+      if (hash === this.#hashes[seq]) this.happened.life(name).readable.push({ seq, sinceUs: this.nowUs() });
     }
+    this.searched = this.ledger.size('decisions');
   }
 
   /** The state hash that an instance attested last, hex. */
@@ -90,19 +139,22 @@ export class ModelStore {
   }
 
   /** @internal */
-  instances(): Omit<CaseInstance, 'mayHoldLease'>[] {
-    return [...this.#joined].map(([instance, joinedIndex]) => {
+  instances(): CaseInstance[] {
+    return [...this.#joined].map(([instance, { index: joinedIndex }]) => {
+      const { failOpen, retired } = this.happened.life(instance);
       const ack = this.#lastAcks.get(instance);
       const known = ack && this.#hashes[ack.seq];
       return {
         instance,
-        point: 'gateway',
+        point: POINT,
         joinedIndex,
-        retired: undefined,
+        retired,
         quarantined: false,
-        failOpen: [],
+        failOpen,
+        leasesEndUs: Infinity,
         ack: ack && {
-          ...{ seq: ack.seq, keyTypes: ack.keyTypes, mappingHash: '', log: 'activity/0/g1', index: 0n, appendedUs: 0 },
+          ...{ seq: ack.seq, keyTypes: ack.keyTypes, mappingHash: '' },
+          ...{ log: ack.ref.log, index: BigInt(ack.ref.index), appendedUs: EPOCH_US + ack.atUs },
           isTrue: known === undefined ? undefined : known === ack.hash,
         },
       };
@@ -119,9 +171,9 @@ export class ModelStore {
   }
 
   /** @internal */
-  leaseless(instances: readonly string[]): Set<string> {
-    const untilUs = this.nowUs() + this.clockErrorUs - NOTED_EVERY_US - CLOCK_US - FENCED_AFTER_US;
-    return new Set(instances.filter((one) => (this.#leasedUs.get(one) ?? -Infinity) < untilUs));
+  leasesEndUs(instances: readonly string[]): Map<string, number> {
+    const laterUs = EPOCH_US + NOTED_EVERY_US + CLOCK_US + FENCED_AFTER_US;
+    return new Map(instances.map((one) => [one, (this.#leasedUs.get(one) ?? -Infinity) + laterUs]));
   }
 
   connect(): Connection {
@@ -159,7 +211,10 @@ export class ModelStore {
     ];
     const committedUs = this.#committedUs[index]!;
     const evidence = { index: at, orderedUs: EPOCH_US + committedUs, committedUs, incomplete: [], contradictions: [] };
-    this.cases.set(entry.id, { order: entry.id, seq, keyTypes, ...evidence, isClosed: false });
+    const order = orderOf(entry.id);
+    const records = this.#records.get(entry.id)!;
+    const model = { cause: entry.id, records, joinedBefore: index, isClosed: false };
+    this.cases.set(order, { order, seq, keyTypes, ...evidence, ...model });
   }
 }
 
@@ -204,15 +259,15 @@ export class Connection {
   }
 
   /** @throws KeelsonError `database_unavailable` */
-  instances(): Omit<CaseInstance, 'mayHoldLease'>[] {
+  instances(): CaseInstance[] {
     this.#reach();
     return this.#store.instances();
   }
 
   /** @throws KeelsonError `database_unavailable` */
-  leaseless(instances: readonly string[]): Set<string> {
+  leasesEndUs(instances: readonly string[]): Map<string, number> {
     this.#reach();
-    return this.#store.leaseless(instances);
+    return this.#store.leasesEndUs(instances);
   }
 
   /** @throws KeelsonError `database_unavailable`: nobody answers. A replica does. */
@@ -243,5 +298,9 @@ function changeOf(said: Said): Change {
       return { change: 'expire', keys };
   }
 }
+
+/** What happens to each key. */
+const changesOf = (said: Said): { readonly type: KeyType; readonly change: Change }[] =>
+  said.names.map((name) => ({ type: name.split('/')[0] as KeyType, change: changeOf({ ...said, names: [name] }) }));
 
 const orderId = (order: string): string => order.padStart(32, '0');

@@ -9,7 +9,7 @@ import type { CaseRow, Cases } from './cases.js';
 import { describeClosed } from './entry.js';
 import type { CaseNews } from './news.js';
 import type { PointsPort } from './points-port.js';
-import type { CaseInstance } from './standing.js';
+import { withLeases, type CaseInstance } from './standing.js';
 import { caseId, CasesState, stepCases, type CasesEffect, type CasesInput, type CaseTimers } from './step.js';
 
 export interface CaseFollowerOptions {
@@ -105,14 +105,13 @@ export class CaseFollower {
     }
   }
 
-  /** All instances; of those that have not attested every case, whether they may have a lease that is older than this look. */
+  /** All instances; of those that have not attested every case, when their leases end that they have by now. */
   async #instances(open: readonly CaseRow[]): Promise<CaseInstance[]> {
     const { cases, points } = this.options;
     const instances = await cases.instances();
     const seq = open.reduce((greatest, one) => Math.max(greatest, one.seq), 0);
     const behind = instances.filter(({ ack }) => ack === undefined || ack.seq < seq || ack.isTrue !== true);
-    const leaseless = await points.leaseless(behind.map(({ instance }) => instance));
-    return instances.map((one) => ({ ...one, mayHoldLease: !leaseless.has(one.instance) }));
+    return withLeases(instances, await points.leasesEndUs(behind.map(({ instance }) => instance)));
   }
 
   async #lookForSilence(): Promise<void> {

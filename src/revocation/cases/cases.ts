@@ -171,7 +171,7 @@ export class Cases {
       retired: row.retired_as ?? undefined,
       quarantined: row.quarantined,
       failOpen: row.fail_open,
-      mayHoldLease: true,
+      leasesEndUs: Infinity,
       ack:
         row.seq === null
           ? undefined

@@ -4,14 +4,13 @@ import type { Signer } from '../../core/signer.js';
 import { formatTimestamp } from '../../events/time.js';
 import type { LedgerReader } from '../../ledger/reader.js';
 import type { Clock } from '../../platform/clock.js';
-import { writeCertificate, type CertifiedLog, type EntryRef, type Evidence } from '../../protocol/certificate.js';
+import type { CertifiedLog, Evidence } from '../../protocol/certificate.js';
 import type { Trusted } from '../../verify/certificate/entries.js';
-import { wordEvidence } from '../../verify/verify-certificate.js';
 import type { Causes } from '../causes.js';
-import { LIFECYCLE } from '../lifecycle.js';
 import type { CaseRow, Cases } from './cases.js';
 import { standingsOf } from './outcome.js';
 import type { EvidenceReader } from './evidence.js';
+import { certify, entriesSpokenOf, type Statement } from './statement.js';
 
 export interface CertifierOptions {
   readonly cases: Cases;
@@ -47,7 +46,7 @@ export class Certifier {
       logs: await this.#logs(found),
     };
     try {
-      return writeCertificate(signer, { ...proved, says: wordEvidence(trusted, proved) });
+      return certify(signer, trusted, proved);
     } catch (cause) {
       if (!(cause instanceof KeelsonError) || cause.code !== 'bad_proof') throw cause;
       throw new KeelsonError('conflict', `what is recorded bears out less than the case says: ${cause.message}`, {
@@ -66,26 +65,13 @@ export class Certifier {
       : `the case is open; instances that have not attested it, and may have a lease from before: ${silent}`;
   }
 
-  /** Every entry that is spoken of, each log's in one checkpoint; of logs that were looked through, at least so far. */
-  async #logs({
-    cause,
-    records,
-    closed,
-    reopened,
-    instances,
-    tokens,
-  }: Omit<Evidence, 'ledger' | 'issuedAt' | 'logs'>): Promise<CertifiedLog[]> {
-    const refs = [cause, ...records, closed, ...reopened, ...instances.flatMap(({ enrolled, ack }) => [enrolled, ack])];
-    const uses = tokens?.shown.map(({ use }) => use) ?? [];
-    const there = [...refs, ...uses].filter((ref): ref is EntryRef => ref !== undefined);
-    const sizes = new Map(tokens?.asOf.map(({ log, size }) => [log, BigInt(size)]));
-    const names = [...new Set([...there.map(({ log }) => log), ...sizes.keys(), LIFECYCLE])].sort();
+  /** Each log's entries in one checkpoint. */
+  async #logs(statement: Statement): Promise<CertifiedLog[]> {
+    const { reader } = this.options;
     const logs: CertifiedLog[] = [];
-    for (const name of names) {
-      const log = await this.options.reader.log(name);
-      const indexes = there.filter((ref) => ref.log === name).map(({ index }) => BigInt(index));
-      const { note, entries } = await this.options.reader.inclusions(log, indexes, sizes.get(name) ?? 0n);
-      logs.push({ log: name, checkpoint: note, entries: entries.map((one) => ({ ...one, index: Number(one.index) })) });
+    for (const { log, indexes, leastSize } of entriesSpokenOf(statement)) {
+      const { note, entries } = await reader.inclusions(await reader.log(log), indexes, leastSize);
+      logs.push({ log, checkpoint: note, entries: entries.map((one) => ({ ...one, index: Number(one.index) })) });
     }
     return logs;
   }

@@ -1,18 +1,22 @@
-/** What a certificate is made of: which entries show how a case came about and ended. docs/certificate.md */
+/** Finds what a certificate is made of: the entries that show how a case came about and ended. docs/certificate.md */
 import type { LivingTokens } from '../../identity/reach.js';
-import { parseEntry } from '../../core/entry.js';
 import { KeelsonError } from '../../core/error.js';
 import type { Database } from '../../platform/database.js';
-import { SELF } from '../../events/index.js';
 import type { Log } from '../../ledger/log.js';
 import type { LedgerReader } from '../../ledger/reader.js';
 import type { CertifiedInstance, CertifiedToken, EntryRef, Evidence } from '../../protocol/certificate.js';
-import { readEnvelope, readRecord } from '../../verify/record.js';
-import { numberOf, objectOf, objectsOf, textOf } from '../../verify/certificate/body.js';
-import { isUseOf } from '../../verify/certificate/uses.js';
 import type { Cause } from '../cause.js';
 import { LIFECYCLE } from '../lifecycle.js';
 import type { CaseRow } from './cases.js';
+import {
+  followingIn,
+  instanceNamesIn,
+  instancesIn,
+  LastUse,
+  stateCase,
+  type Following,
+  type Statement,
+} from './statement.js';
 
 /** Uses of tokens, as of one position. */
 export interface Uses {
@@ -46,22 +50,17 @@ export class EvidenceReader {
    * The entries that a closed case is shown by.
    * @throws KeelsonError `not_ready`; `conflict`: a record of the order is lost
    */
-  async read(row: CaseRow, cause: Cause): Promise<Omit<Evidence, 'ledger' | 'issuedAt' | 'logs'>> {
-    const closed = { log: row.closed!.log, index: Number(row.closed!.index) };
+  async read(row: CaseRow, cause: Cause): Promise<Statement> {
     const [records, instances, tokens] = await Promise.all([
       this.#records(row, cause),
-      this.#instances(closed),
+      this.#instances(row.closed!),
       this.#tokens(row.order),
     ]);
-    const { order, seq } = row;
-    const reopened = row.contradictions.map(({ saidIn: { log, index } }) => ({ log, index: Number(index) }));
-    const result = reopened.length > 0 ? 'incomplete' : row.closed!.result;
-    const causeRef = { log: LIFECYCLE, index: cause.index };
-    return { order, result, seq, cause: causeRef, records, closed, reopened, instances, ...(tokens && { tokens }) };
+    return stateCase({ row, cause, records, instances, tokens });
   }
 
   /** Everything that followed from the cause, up to the last part. */
-  async #records({ seq }: CaseRow, cause: Cause): Promise<EntryRef[]> {
+  async #records({ seq }: CaseRow, cause: Cause): Promise<bigint[]> {
     const { rows } = await this.options.database.query<{ index: bigint }>(
       `select distinct index from keelson.revocation_change
        where index >= $1 and index <= (select index from keelson.revocation_change where seq = $2) order by index`,
@@ -76,7 +75,7 @@ export class EvidenceReader {
     if (first === undefined) throw lost();
     const records = [...(await this.#before(log, first, cause)), ...parts];
     if (records.some(({ number }, i) => number !== i)) throw lost();
-    return records.map(({ index }) => ({ log: LIFECYCLE, index: Number(index) }));
+    return records.map(({ index }) => index);
   }
 
   /** What came before the first part: that the cause was held, soon after it came, and let go, soon before it was ordered. */
@@ -97,26 +96,14 @@ export class EvidenceReader {
   }
 
   /** The instances that the entry names, and where each joined. */
-  async #instances(closed: EntryRef): Promise<CertifiedInstance[]> {
+  async #instances({ log, index }: NonNullable<CaseRow['closed']>): Promise<CertifiedInstance[]> {
     const { reader, database } = this.options;
-    const { body } = readRecord(recordOf(await reader.entry(await reader.log(closed.log), BigInt(closed.index)))!);
-    const named = objectsOf(body, 'instances');
+    const closed = await reader.entry(await reader.log(log), index);
     const { rows } = await database.query<{ instance: string; joined_index: bigint }>(
       'select instance, joined_index from keelson.case_instance where instance = any($1)',
-      [named.map((one) => textOf(one, 'instance'))],
+      [instanceNamesIn(closed)],
     );
-    const joined = new Map(rows.map(({ instance, joined_index }) => [instance, Number(joined_index)]));
-    return named.map((one) => {
-      const instance = textOf(one, 'instance');
-      const [enrolled, ack] = [joined.get(instance), textOf(one, 'log')];
-      return {
-        instance,
-        point: textOf(one, 'point'),
-        status: textOf(one, 'status'),
-        ...(enrolled === undefined ? {} : { enrolled: { log: LIFECYCLE, index: enrolled } }),
-        ...(ack === '' ? {} : { ack: { log: ack, index: numberOf(one, 'index') ?? 0 } }),
-      };
-    });
+    return instancesIn(closed, new Map(rows.map(({ instance, joined_index }) => [instance, Number(joined_index)])));
   }
 
   async #tokens(order: string): Promise<Evidence['tokens']> {
@@ -138,42 +125,14 @@ export class EvidenceReader {
 
   async #lastUse(issuer: string, token: string, uses: ReturnType<Uses['usesOf']>): Promise<EntryRef | undefined> {
     const { reader } = this.options;
+    const last = new LastUse(issuer, token);
     let looked = 0;
     for await (const { log, index } of uses) {
       if (++looked > MAX_USES) throw new KeelsonError('conflict', `too many issuers have a token ${token}`);
-      const record = recordOf(await reader.entry(await reader.log(log), index));
-      if (record !== undefined && isUseOf(readRecord(record).body, issuer, token)) return { log, index: Number(index) };
+      if (last.offer({ log, index: Number(index) }, await reader.entry(await reader.log(log), index))) break;
     }
-    return undefined;
+    return last.found;
   }
-}
-
-/** A record that followed from a cause. */
-interface Following {
-  readonly index: bigint;
-  readonly number: number;
-}
-
-/** Which of these entries followed from a cause. @param from the index of the first. */
-function followingIn(entries: readonly Uint8Array[], from: bigint, cause: Cause): Following[] {
-  return entries.flatMap((entry, i) => {
-    const record = recordOf(entry);
-    if (record === undefined) return [];
-    const { type, producer, protocol } = readEnvelope(record);
-    if (!type.startsWith('revocation.') || producer !== SELF || protocol !== 'internal') return [];
-    const { body } = readRecord(record);
-    const number = numberOf(body, 'number');
-    const named = objectOf(body, 'cause');
-    const isOfCause =
-      named !== undefined && numberOf(named, 'index') === cause.index && textOf(named, 'id') === cause.id;
-    return isOfCause && number !== undefined ? [{ index: from + BigInt(i), number }] : [];
-  });
-}
-
-/** Undefined for what was refused. */
-function recordOf(bytes: Uint8Array): Uint8Array | undefined {
-  const entry = parseEntry(bytes);
-  return entry.kind === 'record' ? entry.record : undefined;
 }
 
 const lost = (): KeelsonError =>

@@ -2,6 +2,7 @@
 import type { KeyType } from '../../protocol/keys.js';
 import {
   FENCED_AFTER_US,
+  mayHaveHeldLease,
   standingOf,
   unmappedTypes,
   type CaseInstance,
@@ -45,7 +46,7 @@ const MAX_NAMED = 50;
  */
 export function closeCase(order: OpenCase, all: readonly CaseInstance[], waitedUs: number): CaseOutcome | undefined {
   // Asked again and again of many, and of most cases somebody is still waited for.
-  for (const one of all) if (isWaitedFor(one, standingOf(order, one, waitedUs), waitedUs)) return undefined;
+  for (const one of all) if (isWaitedFor(order, one, waitedUs)) return undefined;
   const instances = standingsOf(order, all, waitedUs).filter(
     ({ standing }) => standing !== 'retired' && standing !== 'later',
   );
@@ -62,8 +63,13 @@ export const standingsOf = (order: OpenCase, all: readonly CaseInstance[], waite
   });
 
 /** Who contradicts may still attest what is true, as long as it may have an old lease. */
-const isWaitedFor = ({ mayHoldLease }: CaseInstance, standing: Standing, waitedUs: number): boolean =>
-  standing === 'silent' || (standing === 'contradicting' && mayHoldLease && waitedUs < FENCED_AFTER_US);
+function isWaitedFor(order: OpenCase, one: CaseInstance, waitedUs: number): boolean {
+  const standing = standingOf(order, one, waitedUs);
+  return (
+    standing === 'silent' ||
+    (standing === 'contradicting' && mayHaveHeldLease(order, one) && waitedUs < FENCED_AFTER_US)
+  );
+}
 
 /** What is not proven, by now. */
 export function gapsOf(order: OpenCase, instances: readonly StandingInstance[]): CaseGap[] {

@@ -5,8 +5,11 @@ export interface PointsPort {
    * joined. Those that have not joined are left out.
    */
   silentUs(instances: readonly string[]): Promise<ReadonlyMap<string, number>>;
-  /** Those of these that have no lease any more that was granted before this is called, for certain. */
-  leaseless(instances: readonly string[]): Promise<ReadonlySet<string>>;
+  /**
+   * By when every lease of these is over that was granted before this is called: microseconds since 1970, by the database's clock and by
+   * what the event log's may differ from it; -Infinity: there is none. Who is left out may have any.
+   */
+  leasesEndUs(instances: readonly string[]): Promise<ReadonlyMap<string, number>>;
   /** Takes an instance out for good if it has not asked for a lease for so long; and writes that, where it is out. */
   retireSilent(instance: string, silentUs: number): Promise<void>;
   /** Gives a point no leases until an administrator lets it go on. */

@@ -8,14 +8,14 @@ import { pageLimit, PageQuery } from '../../http/paging.js';
 import { Problem } from '../../http/problem.js';
 import type { CaseRow, Cases } from './cases.js';
 import type { PointsPort } from './points-port.js';
-import type { CaseInstance } from './standing.js';
+import { withLeases, type CaseInstance } from './standing.js';
 import type { TokensPort } from './tokens-port.js';
 import { CaseDetail, CaseView } from './schemas.js';
 import { viewCase, viewDetail, viewTokens } from './views.js';
 
 export interface CaseRoutesOptions {
   readonly cases: Cases;
-  readonly points: Pick<PointsPort, 'silentUs' | 'leaseless'>;
+  readonly points: Pick<PointsPort, 'silentUs' | 'leasesEndUs'>;
   readonly tokens: TokensPort;
   readonly cursors: Cursors;
 }
@@ -100,7 +100,6 @@ export async function readInstances({ cases, points }: Pick<CaseRoutesOptions, '
 }> {
   const all = await cases.instances();
   const names = all.map(({ instance }) => instance);
-  const [silentUs, leaseless] = await Promise.all([points.silentUs(names), points.leaseless(names)]);
-  const instances = all.map((one) => ({ ...one, mayHoldLease: !leaseless.has(one.instance) }));
-  return { instances, silentUs };
+  const [silentUs, leasesEndUs] = await Promise.all([points.silentUs(names), points.leasesEndUs(names)]);
+  return { instances: withLeases(all, leasesEndUs), silentUs };
 }

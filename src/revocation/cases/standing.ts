@@ -43,8 +43,11 @@ export interface CaseInstance {
   readonly failOpen: readonly string[];
   /** Undefined: it attested nothing yet. */
   readonly ack: CaseAck | undefined;
-  /** False: every lease that it had when the cases were read is over. */
-  readonly mayHoldLease: boolean;
+  /**
+   * By when every lease is over that it had when this was read, microseconds since 1970 by whichever clock is latest; -Infinity: it had
+   * none; Infinity: nobody knows.
+   */
+  readonly leasesEndUs: number;
 }
 
 /** A decision that was made although the order forbids it. */
@@ -73,16 +76,22 @@ export interface OpenCase {
  * - `contradicting`: it attested another table than there is, which is no ack.
  * - `silent`: it has not attested it (yet). `fenced`: nor has it a lease any more that was granted before.
  * - `unfenced`: the same, but tools of it fail open, so that no end of a lease proves anything.
- * - `absent`: it had no lease by then, so nobody waits for it. `retired`: nor will it have one again; who fails open and was only silent
+ * - `absent`: it had no lease when the order was given, so nobody waits for it. `retired`: nor will it have one again; who fails open and was only silent
  *   stays `unfenced`.
  * - `later`: it joined after the order, so its first table held it.
  */
 export type Standing =
   'acked' | 'partial' | 'contradicting' | 'silent' | 'fenced' | 'unfenced' | 'absent' | 'retired' | 'later';
 
+/** @param leasesEndUs by instance; who is not in it may have any lease. */
+export const withLeases = (
+  instances: readonly CaseInstance[],
+  leasesEndUs: ReadonlyMap<string, number>,
+): CaseInstance[] => instances.map((one) => ({ ...one, leasesEndUs: leasesEndUs.get(one.instance) ?? Infinity }));
+
 /** @param waitedUs how long the order's last part is known to have been committed, by a clock that is never set. */
 export function standingOf(
-  order: Pick<OpenCase, 'seq' | 'index' | 'keyTypes'>,
+  order: Pick<OpenCase, 'seq' | 'index' | 'orderedUs' | 'keyTypes'>,
   one: CaseInstance,
   waitedUs: number,
 ): Standing {
@@ -93,12 +102,16 @@ export function standingOf(
   }
   if (one.joinedIndex > order.index) return 'later';
   const fails = one.failOpen.length > 0;
-  if (!one.mayHoldLease) {
+  if (!mayHaveHeldLease(order, one)) {
     if (fails && one.retired !== 'asked') return 'unfenced';
     return one.retired === undefined ? 'absent' : 'retired';
   }
   return waitedUs < FENCED_AFTER_US ? 'silent' : fails ? 'unfenced' : 'fenced';
 }
+
+/** Whether it may have had a lease when the order was given: the event log takes an order before it is committed. */
+export const mayHaveHeldLease = ({ orderedUs }: Pick<OpenCase, 'orderedUs'>, { leasesEndUs }: CaseInstance): boolean =>
+  leasesEndUs > orderedUs;
 
 /** Types of keys that the order holds, and the instance's mapping can't find in a token. */
 export const unmappedTypes = ({ keyTypes }: Pick<OpenCase, 'keyTypes'>, { ack }: CaseInstance): KeyType[] =>

@@ -30,8 +30,8 @@ export interface OwnRecord extends ProvedEntry {
   readonly body: Body;
 }
 
-/** Who Keelson's own records are from, and how they come. */
-const SELF = { producer: 'keelson', protocol: 'internal' };
+/** Whether a record is of Keelson's own. */
+export const isOwn = ({ producer, protocol }: Envelope): boolean => producer === 'keelson' && protocol === 'internal';
 
 export class ProvedEntries {
   /** By log. */
@@ -61,9 +61,8 @@ export class ProvedEntries {
   takeOwn(ref: EntryRef, ...types: readonly string[]): OwnRecord {
     const entry = this.take(ref);
     const envelope = readEnvelope(entry.record);
-    const { producer, protocol } = envelope;
     if (!types.includes(envelope.type)) fail(`${nameOf(ref)} is a ${envelope.type}, not ${types.join(' or ')}`);
-    if (producer !== SELF.producer || protocol !== SELF.protocol) fail(`${nameOf(ref)} is not of Keelson’s own`);
+    if (!isOwn(envelope)) fail(`${nameOf(ref)} is not of Keelson’s own`);
     return { ...entry, envelope, body: readRecord(entry.record).body };
   }
 

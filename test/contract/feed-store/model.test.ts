@@ -1,8 +1,9 @@
+import { Happened } from '../../sim/happened.js';
 import { ModelStore } from '../../sim/store.js';
 import { describeFeedStore } from './contract.js';
 
 describeFeedStore('the simulation’s model', async () => {
-  const model = new ModelStore(() => 0);
+  const model = new ModelStore(() => 0, new Happened());
   const connection = model.connect();
   let committed = 0;
   return {
