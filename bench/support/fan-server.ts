@@ -115,6 +115,8 @@ export class FanServer {
         if (changes(bytes, wanted)) wake({ atMs: nowMs(), seq, bytes: bytes.length });
       },
       onOpen: () => (isOpen = true),
+      floor: () => 0,
+      onAlive: () => undefined,
       onProblem: () => undefined,
     });
     connection.open();

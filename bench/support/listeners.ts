@@ -140,6 +140,8 @@ async function startConnections(order: FanOrder): Promise<void> {
         if (bytes[1] === 0x52 && bytes[2] === 0x46) hearFrame(i, bytes as Buffer); // KRF1
       },
       onOpen: () => void open++,
+      floor: () => 0,
+      onAlive: () => undefined,
       onProblem: () => undefined,
     });
     connection.open();

@@ -2,6 +2,7 @@
  * The feed as an instance hears it: a WebSocket, or long polls where none gets through; snapshots by GET. It comes back by itself, each
  * time a little later, jittered.
  */
+import { KeelsonError } from '../core/error.js';
 import { openPoll } from './poll.js';
 import { openSocket } from './socket.js';
 import { Retry } from './retry.js';
@@ -12,11 +13,17 @@ export type TransportChoice = 'auto' | 'websocket' | 'poll';
 
 export interface ConnectionOptions extends FeedAddress, Listener {
   readonly transport: TransportChoice;
+  /** How far this instance ever was: an older table is of no use to it. */
+  readonly floor: () => number;
+  /** A snapshot of which no byte comes for so long is asked for again at once; each time that it happens on end, twice as long. */
+  readonly stallMs?: number;
 }
 
 export type ConnectionState = 'connecting' | 'websocket' | 'poll' | 'closed';
 
 const FAILURES_BEFORE_POLL = 3;
+const STALL_MS = 5_000;
+const LONGEST_STALL_MS = 30_000;
 /** How often a WebSocket is tried while polls do. */
 const TRY_SOCKET_MS = 300_000;
 
@@ -34,10 +41,12 @@ export class Connection {
   #timer: NodeJS.Timeout | undefined;
   #candidateTimer: NodeJS.Timeout | undefined;
   #fetching: Promise<void> | undefined;
+  #stallMs: number;
   readonly #stopping = new AbortController();
 
   constructor(options: ConnectionOptions) {
     this.#options = options;
+    this.#stallMs = options.stallMs ?? STALL_MS;
   }
 
   get state(): ConnectionState {
@@ -70,6 +79,15 @@ export class Connection {
     this.#transport?.refresh();
   }
 
+  ping(): void {
+    this.#transport?.ping();
+  }
+
+  /** Makes another connection in place of this one. */
+  giveUp(): void {
+    this.#transport?.giveUp();
+  }
+
   /** Fetches the whole table, and hears it; one at a time. */
   fetchSnapshot(): Promise<void> {
     return (this.#fetching ??= this.#fetchSnapshot().finally(() => (this.#fetching = undefined)));
@@ -84,18 +102,25 @@ export class Connection {
     this.#transport?.close();
   }
 
-  async #fetchSnapshot(): Promise<void> {
+  async #fetchSnapshot(isAgain = false): Promise<void> {
     try {
-      this.#options.hear(await fetchSnapshot(this.#options, this.#stopping.signal));
+      const options = { signal: this.#stopping.signal, stallMs: this.#stallMs };
+      const bytes = await fetchSnapshot(this.#options, this.#options.floor(), options);
+      this.#stallMs = this.#options.stallMs ?? STALL_MS;
+      this.#options.hear(bytes);
     } catch (error) {
       this.#tell(error);
+      if (!(error instanceof KeelsonError) || error.code !== 'timeout') return;
+      this.#stallMs = Math.min(LONGEST_STALL_MS, this.#stallMs * 2);
+      if (!isAgain) await this.#fetchSnapshot(true);
     }
   }
 
   #listener(state: 'websocket' | 'poll'): Listener {
-    const { seq, hear, onOpen } = this.#options;
+    const { seq, hear, onOpen, onAlive } = this.#options;
     return {
       seq,
+      onAlive,
       hear: (bytes) => {
         this.#state = state;
         this.#heardMs ??= performance.now();

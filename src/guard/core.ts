@@ -66,6 +66,9 @@ export interface WaitingGrant extends Lease {
 }
 
 const RENEW_US = 5_000_000;
+/** However short the leases are: networks take their time. */
+const MIN_SILENT_US = 2_000_000;
+const MIN_UNLEASED_US = 5_000_000;
 const renewOf = (stalenessUs: number): number => Math.min(RENEW_US, stalenessUs / 3);
 
 export class GuardCore {
@@ -92,6 +95,12 @@ export class GuardCore {
   readonly nonces = new Map<string, Moment>();
   /** When the newest nonce was sent. */
   asked: Moment | undefined;
+  /** When the feed was last heard, or a connection to it sought. */
+  heard: Moment;
+  /** Whether it was asked since then whether it is there. */
+  pinged = false;
+  /** Since when this connection is there, or sought. */
+  connected: Moment;
   /** When the canary was last shown to the host. */
   probed: Moment | undefined;
   /** What was refused through the host's own middleware, and is not attested yet. */
@@ -109,6 +118,7 @@ export class GuardCore {
     this.options = options;
     this.realm = { ledger: membership.ledger, verifier };
     this.time = new LeaseTime(clock);
+    this.heard = this.connected = this.time.moment();
     this.canaryKey = deriveCanaryKey(hasher, membership.guardKey);
     this.maxStalenessUs = Math.min(options.maxStalenessUs ?? DEFAULT_STALENESS_US, DEFAULT_STALENESS_US);
     this.shortestUs = this.maxStalenessUs;
@@ -143,6 +153,16 @@ export class GuardCore {
   get seqLag(): number {
     const known = this.waiting.reduce((newest, { head }) => Math.max(newest, head.seq), this.seq);
     return known - (this.table?.seq ?? 0);
+  }
+
+  /** A connection on which nothing was heard for so long, nor an answer to a ping, is given up, microseconds: two grants are missing. */
+  get silentUs(): number {
+    return Math.max(MIN_SILENT_US, 2 * this.renewUs);
+  }
+
+  /** A feed that gives no lease for so long is left for another, microseconds: while there is time to get one there. */
+  get unleasedUs(): number {
+    return Math.max(MIN_UNLEASED_US, (2 * this.shortestUs) / 3);
   }
 
   /** A tool is called for which the table may be so stale. */

@@ -100,8 +100,10 @@ export class Guard {
       membership,
       transport,
       seq: () => this.core.table?.seq ?? this.core.seq,
+      floor: () => this.core.seq,
       hear: (bytes) => this.hear(bytes),
       onOpen: () => this.#opened(),
+      onAlive: () => this.#step({ kind: 'alive' }),
       onProblem,
     });
   }
@@ -264,6 +266,10 @@ export class Guard {
     switch (effect.kind) {
       case 'send':
         return this.#connection.send(effect.bytes);
+      case 'ping':
+        return this.#connection.ping();
+      case 'reconnect':
+        return this.#connection.giveUp();
       case 'fetch':
         if (effect.what === 'snapshot') void this.#connection.fetchSnapshot();
         else this.#connection.refresh();

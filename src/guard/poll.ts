@@ -80,6 +80,9 @@ export function openPoll(address: FeedAddress, listener: Listener, onEnd: (endin
         .finally(() => sending--);
     },
     refresh: () => polling.abort(),
+    // What comes is heard.
+    ping: () => void fetchKeys().catch(() => undefined),
+    giveUp: () => end(false),
     close: () => closing.abort(),
   };
 }

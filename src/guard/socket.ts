@@ -2,8 +2,6 @@
 import { WebSocket } from 'ws';
 import { signedHeader, type Ending, type FeedAddress, type Listener, type Transport } from './transport.js';
 
-/** A peer that says nothing for so long is not there any more. Grants alone come more often. */
-const SILENCE_MS = 30_000;
 const HANDSHAKE_MS = 10_000;
 const SNAPSHOT_NEEDED = 4410;
 
@@ -13,24 +11,23 @@ export function openSocket(address: FeedAddress, listener: Listener, onEnd: (end
   url.protocol = url.protocol === 'https:' ? 'wss:' : 'ws:';
   const socket = new WebSocket(url, { headers: signedHeader(address, 'GET', path), handshakeTimeout: HANDSHAKE_MS });
   let heard = false;
-  let silence: NodeJS.Timeout | undefined;
   socket.once('open', () => listener.onOpen());
   socket.on('message', (data) => {
     heard = true;
-    clearTimeout(silence);
-    silence = setTimeout(() => socket.terminate(), SILENCE_MS).unref();
     listener.hear(data as Buffer);
   });
   socket.on('error', (error) => listener.onProblem(error));
-  socket.once('close', (code) => {
-    clearTimeout(silence);
-    onEnd({ heard, snapshotNeeded: code === SNAPSHOT_NEEDED });
-  });
+  socket.on('pong', () => listener.onAlive());
+  socket.once('close', (code) => onEnd({ heard, snapshotNeeded: code === SNAPSHOT_NEEDED }));
   return {
     send: (bytes) => {
       if (socket.readyState === WebSocket.OPEN) socket.send(bytes, { binary: true });
     },
     refresh: () => socket.terminate(),
+    ping: () => {
+      if (socket.readyState === WebSocket.OPEN) socket.ping();
+    },
+    giveUp: () => socket.terminate(),
     close: () => socket.terminate(),
   };
 }

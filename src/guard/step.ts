@@ -20,11 +20,17 @@ export type Input =
   | { readonly kind: 'canary_refused'; readonly seq: number }
   /** There is a connection again. */
   | { readonly kind: 'connected' }
+  /** The feed answered a ping. */
+  | { readonly kind: 'alive' }
   /** The host ended so many sessions or calls. */
   | { readonly kind: 'aborted'; readonly count: number };
 
 export type Effect =
   | { readonly kind: 'send'; readonly what: 'lease-request' | 'ack'; readonly bytes: Uint8Array }
+  /** The feed is to be asked whether it is there. */
+  | { readonly kind: 'ping' }
+  /** Nobody is there, or nobody who grants: this connection is to be given up for another. */
+  | { readonly kind: 'reconnect' }
   /** The feed is to be asked for what follows on `from`, or for a snapshot. */
   | { readonly kind: 'fetch'; readonly what: 'changes' | 'snapshot'; readonly from: number }
   /** Facts about these keys changed. */
@@ -41,6 +47,9 @@ const MAX_NONCES = 8;
 /** Acks are put off by up to so much, so that not all come at once. */
 const ACK_SPREAD_US = 1_000_000;
 
+/** Of the time between two nonces: then the one after should have been answered. */
+const PING_AFTER = 1.25;
+
 /** What was not refused through the host's middleware is shown to it again. */
 const PROBE_AGAIN_US = 1_000_000;
 
@@ -50,12 +59,18 @@ export function step(core: GuardCore, input: Input): Effect[] {
     case 'tick':
       return tick(core, input.random);
     case 'message':
+      isHeard(core);
       return hear(core, input.bytes);
+    case 'alive':
+      isHeard(core);
+      return [];
     case 'canary_refused':
       return prove(core, input.seq);
     case 'connected':
       // What was asked, and the last ack, may have been lost with the connection before.
       core.asked = undefined;
+      isHeard(core);
+      core.connected = core.heard;
       return core.lastAck === undefined ? [] : [{ kind: 'send', what: 'ack', bytes: core.lastAck }];
     case 'aborted':
       core.aborted += input.count;
@@ -79,7 +94,7 @@ function tick(core: GuardCore, random: Uint8Array): Effect[] {
       bytes: signLeaseRequest(signer, realm.ledger, { instance, nonce }),
     });
   }
-  effects.push(...probeAgain(core));
+  effects.push(...listen(core), ...probeAgain(core));
   const { proven } = core;
   if (proven === undefined) return effects;
   core.ackDue ??= { since: time.moment(), afterUs: ((random[0]! << 8) | random[1]!) * (ACK_SPREAD_US / 0x10000) };
@@ -94,6 +109,27 @@ function tick(core: GuardCore, random: Uint8Array): Effect[] {
   core.aborted = 0;
   core.proven = core.ackDue = undefined;
   return effects;
+}
+
+function isHeard(core: GuardCore): void {
+  core.heard = core.time.moment();
+  core.pinged = false;
+}
+
+/** Notices that a connection is of no use while there is time to get a lease over another. */
+function listen(core: GuardCore): Effect[] {
+  const { time, renewUs, silentUs, unleasedUs } = core;
+  const quietUs = time.sinceUs(core.heard);
+  const isUnleased = core.leaseAgeUs >= unleasedUs && time.sinceUs(core.connected) >= unleasedUs;
+  if (quietUs >= silentUs || isUnleased) {
+    isHeard(core);
+    core.connected = core.heard;
+    return [{ kind: 'reconnect' }];
+  }
+  // The grant that was asked for after `renewUs` is not there.
+  if (core.pinged || quietUs < PING_AFTER * renewUs) return [];
+  core.pinged = true;
+  return [{ kind: 'ping' }];
 }
 
 function hear(core: GuardCore, bytes: Uint8Array): Effect[] {

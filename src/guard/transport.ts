@@ -16,6 +16,8 @@ export interface Listener {
   readonly hear: (bytes: Uint8Array) => void;
   /** There is a connection: what was said before may have been lost. */
   readonly onOpen: () => void;
+  /** A ping was answered. */
+  readonly onAlive: () => void;
   readonly onProblem: (error: unknown) => void;
 }
 
@@ -33,11 +35,17 @@ export interface Transport {
   send(bytes: Uint8Array): void;
   /** Hears again what follows on `seq`. */
   refresh(): void;
+  /** Asks whether anybody is there. */
+  ping(): void;
+  /** Ends as if the connection were lost: the next one may lead elsewhere. */
+  giveUp(): void;
   close(): void;
 }
 
 export const FEED_TYPE = 'application/vnd.keelson.feed';
 const MAX_SNAPSHOT_BYTES = 1 << 30;
+/** However long it takes, as long as bytes come. */
+const SNAPSHOT_MS = 3_600_000;
 
 export function signedHeader(
   { membership: { signer, ledger, instance } }: FeedAddress,
@@ -47,17 +55,28 @@ export function signedHeader(
   return { authorization: signRequest(signer, ledger, { method, path }, { instance, atUs: Date.now() * 1000 }) };
 }
 
+export interface RequestOptions {
+  /** With it, it is a POST. */
+  readonly body?: Uint8Array;
+  readonly signal: AbortSignal;
+  readonly timeoutMs: number;
+  /** Given up where no byte comes for so long. */
+  readonly stallMs?: number;
+}
+
 /**
  * One request; the bytes of its answer.
- * @throws KeelsonError `erased`: these changes are not kept; `unauthenticated`: whoever asks is no instance, or retired; `not_ready`: any
- *   other answer than a good one, or none.
+ * @throws KeelsonError `erased`: these changes are not kept; `unauthenticated`: whoever asks is no instance, or retired; `timeout`: no
+ *   byte came for `stallMs`; `not_ready`: any other answer than a good one, or none.
  */
 export async function request(
   address: FeedAddress,
   path: string,
-  { body, signal, timeoutMs }: { body?: Uint8Array; signal: AbortSignal; timeoutMs: number },
+  { body, signal, timeoutMs, stallMs }: RequestOptions,
 ): Promise<Uint8Array> {
   const method = body === undefined ? 'GET' : 'POST';
+  const stalled = new AbortController();
+  const stall = stallMs === undefined ? undefined : setTimeout(() => stalled.abort(), stallMs);
   let answer: Response;
   try {
     answer = await fetch(new URL(path, address.url), {
@@ -68,25 +87,33 @@ export async function request(
         ...(body === undefined ? {} : { 'content-type': FEED_TYPE }),
       },
       ...(body === undefined ? {} : { body: Uint8Array.from(body) }),
-      signal: AbortSignal.any([signal, AbortSignal.timeout(timeoutMs)]),
+      signal: AbortSignal.any([signal, stalled.signal, AbortSignal.timeout(timeoutMs)]),
     });
-    if (answer.ok) return await readBounded(answer, MAX_SNAPSHOT_BYTES);
+    if (answer.ok) return await readBounded(answer, MAX_SNAPSHOT_BYTES, () => stall?.refresh());
   } catch (error) {
-    throw new KeelsonError('not_ready', `${method} ${path}: no answer`, { cause: error });
+    const code = stalled.signal.aborted ? 'timeout' : 'not_ready';
+    throw new KeelsonError(code, `${method} ${path}: no answer`, { cause: error });
+  } finally {
+    clearTimeout(stall);
   }
   const detail = await answer.text().catch(() => '');
   const code = answer.status === 410 ? 'erased' : answer.status === 401 ? 'unauthenticated' : 'not_ready';
   throw new KeelsonError(code, `${method} ${path}: HTTP ${answer.status} ${detail.slice(0, 300)}`);
 }
 
-export const fetchSnapshot = (address: FeedAddress, signal: AbortSignal): Promise<Uint8Array> =>
-  request(address, '/v1/feed/snapshot', { signal, timeoutMs: 60_000 });
+/** The whole table, no older than `from`, where the feed is that far. @throws KeelsonError as `request` */
+export const fetchSnapshot = (
+  address: FeedAddress,
+  from: number,
+  options: Pick<RequestOptions, 'signal' | 'stallMs'>,
+): Promise<Uint8Array> => request(address, `/v1/feed/snapshot?from=${from}`, { ...options, timeoutMs: SNAPSHOT_MS });
 
-async function readBounded(answer: Response, maxBytes: number): Promise<Uint8Array> {
+async function readBounded(answer: Response, maxBytes: number, onChunk: () => void): Promise<Uint8Array> {
   const chunks: Uint8Array[] = [];
   let length = 0;
   // Null where the answer has no body.
   for await (const chunk of (answer.body ?? []) as AsyncIterable<Uint8Array>) {
+    onChunk();
     length += chunk.length;
     if (length > maxBytes) throw new Error('an answer that is too large');
     chunks.push(chunk);

@@ -28,6 +28,67 @@ const tick = ({ core }: TestGuard, random = seed('random').subarray(0, 16)): Eff
 const refuseCanary = ({ core }: TestGuard, seq: number): Effect[] => step(core, { kind: 'canary_refused', seq });
 const requests = (guard: TestGuard): number => sent(guard.tick(), 'lease-request').length;
 
+describe('a connection', () => {
+  const ofUse = (guard: TestGuard): string[] =>
+    guard.tick().flatMap(({ kind }) => (kind === 'ping' || kind === 'reconnect' ? [kind] : []));
+
+  it.each([
+    [60 * S, 5 * S],
+    [15 * S, 5 * S],
+    [6 * S, 2 * S],
+  ])('on which nothing is heard is given up when two grants are missing: by a lease of %i µs', (leaseUs, renewUs) => {
+    const { feed, guard } = synced(new ModelFeed(), makeGuard({ maxStalenessUs: leaseUs }));
+    guard.clock.pass(1.25 * renewUs - 1);
+    expect(ofUse(guard)).toEqual([]);
+    guard.clock.pass(1);
+    expect(ofUse(guard)).toEqual(['ping']);
+    guard.clock.pass(0.75 * renewUs - 1);
+    expect(ofUse(guard)).toEqual([]);
+    guard.clock.pass(1);
+    expect(ofUse(guard)).toEqual(['reconnect']);
+    // The next one has as long, from when it is sought.
+    guard.clock.pass(renewUs);
+    expect(ofUse(guard)).toEqual([]);
+    step(guard.core, { kind: 'connected' });
+    guard.clock.pass(2 * renewUs - 1);
+    expect(ofUse(guard)).toEqual(['ping']);
+    guard.hear(feed.grant(guard.ask()));
+    guard.clock.pass(1.25 * renewUs - 1);
+    expect(ofUse(guard)).toEqual([]);
+  });
+
+  it('is given up after 2 s at the earliest, however short the leases', () => {
+    const { guard } = synced(new ModelFeed(), makeGuard({ maxStalenessUs: S }));
+    guard.clock.pass(2 * S - 1);
+    expect(ofUse(guard)).toEqual(['ping']);
+    guard.clock.pass(1);
+    expect(ofUse(guard)).toEqual(['reconnect']);
+  });
+
+  it.each([
+    [60 * S, 40 * S],
+    [15 * S, 10 * S],
+    [3 * S, 5 * S],
+  ])('to a feed that is there, and grants nothing, is left: by a lease of %i µs after %i', (leaseUs, leftUs) => {
+    const { guard } = synced(new ModelFeed(), makeGuard({ maxStalenessUs: leaseUs }));
+    step(guard.core, { kind: 'connected' });
+    const live = (untilUs: number): string[] => {
+      for (let us = S; us < untilUs; us += S) {
+        guard.clock.pass(S);
+        step(guard.core, { kind: 'alive' });
+        expect(ofUse(guard)).toEqual([]);
+      }
+      guard.clock.pass(S - 1);
+      step(guard.core, { kind: 'alive' });
+      expect(ofUse(guard)).toEqual([]);
+      guard.clock.pass(1);
+      return ofUse(guard);
+    };
+    expect(live(leftUs)).toEqual(['reconnect']);
+    expect(live(leftUs)).toEqual(['reconnect']);
+  });
+});
+
 describe('a nonce', () => {
   it('is asked with at once, and again after a third of the shortest lease, no later than after 5 s', () => {
     const guard = makeGuard();

@@ -68,6 +68,10 @@ export class FeedProcess {
     this.#subscribers.delete(id);
   }
 
+  hasConnected(id: number): boolean {
+    return this.#subscribers.has(id);
+  }
+
   /** What follows on `from`, or all there is. */
   fetch(id: number, from: number): void {
     this.#subscribers.get(id)?.send(this.core.frameFrom(from) ?? this.snapshot());

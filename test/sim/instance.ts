@@ -23,8 +23,6 @@ const KEY_TYPES: readonly KeyType[] = ['token', 'principal', 'agent', 'tool'];
 /** Until an instance that was replaced is said to be gone. */
 const GONE_US = 40_000_000;
 const FETCH_US = 300_000;
-/** Nothing heard for so long: another feed process may know more. */
-const SILENT_US = 12_000_000;
 
 /** What an instance needs of its surroundings. */
 export interface Surroundings {
@@ -70,7 +68,6 @@ export class Instance {
   };
   #life = 0;
   #fetchedUs = -Infinity;
-  #heardUs = 0;
   /** How far it ever was, in this life or the one whose disk it read. */
   #greatest: Floor = { seq: 0, keySetVersion: 0 };
   readonly #tokens = new Map<Token, KnownToken>();
@@ -178,7 +175,6 @@ export class Instance {
     const life = this.#life;
     this.machine.whenAwake(() => {
       if (life !== this.#life) return;
-      this.#heardUs = this.on.schedule.nowUs;
       this.#step({ kind: 'message', bytes });
     });
   }
@@ -220,15 +216,14 @@ export class Instance {
     if (this.machine.isAsleep) return;
     const random = Uint8Array.from({ length: 16 }, () => dice.between(0, 255));
     this.#step({ kind: 'tick', random });
-    if (schedule.nowUs - this.#heardUs > SILENT_US || dice.between(0, 199) === 0) this.#connect();
+    if (dice.between(0, 199) === 0) this.#connect();
   }
 
   /** To some feed process; the one before may hear of it or not. */
   #connect(): void {
-    const { dice, feeds, network, schedule } = this.on;
+    const { dice, feeds, network } = this.on;
     if (dice.between(0, 1) === 0) feeds[this.feed]!.disconnect(this.id);
     this.feed = dice.between(0, feeds.length - 1);
-    this.#heardUs = schedule.nowUs;
     const [feed, link] = [feeds[this.feed]!, this.links[this.feed]!];
     const subscriber = {
       instance: this.name,
@@ -271,6 +266,10 @@ export class Instance {
         return effect.what === 'ack' ? this.#ack(effect.bytes) : this.#send(effect.bytes);
       case 'fetch':
         return this.#fetch(effect.what, effect.from);
+      case 'ping':
+        return this.#ping();
+      case 'reconnect':
+        return this.#connect();
       case 'probe':
         return this.#probe(effect.seq, effect.issuedAtUs);
       case 'rejected':
@@ -287,6 +286,19 @@ export class Instance {
     const feed = this.on.feeds[this.feed]!;
     this.on.network.send(this.links[this.feed]!, bytes, (arrived) =>
       feed.machine.whenAwake(() => feed.hear(this.id, arrived)),
+    );
+  }
+
+  #ping(): void {
+    const [feed, link, life] = [this.on.feeds[this.feed]!, this.links[this.feed]!, this.#life];
+    const answer = (): void =>
+      this.machine.whenAwake(() => {
+        if (life === this.#life) this.#step({ kind: 'alive' });
+      });
+    this.on.network.send(link, new Uint8Array(1), () =>
+      feed.machine.whenAwake(() => {
+        if (feed.hasConnected(this.id)) this.on.network.send(link, new Uint8Array(1), answer);
+      }),
     );
   }
 
