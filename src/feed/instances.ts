@@ -9,7 +9,7 @@ import type { Intake } from '../intake/intake.js';
 import type { Clock } from '../platform/clock.js';
 import type { Database } from '../platform/database.js';
 import { nodeHasher } from '../platform/hasher.js';
-import { sortTools, type FailOpen } from '../protocol/fail-open.js';
+import { MAX_FAIL_OPEN_TOOLS, sortTools, type FailOpen } from '../protocol/fail-open.js';
 import { instanceOf } from '../protocol/join.js';
 import { REQUEST_SKEW_US } from '../protocol/request.js';
 import { Lookup } from './lookup.js';
@@ -60,6 +60,8 @@ interface Joining {
 /** How long a row may be believed. */
 const FRESH_MS = 5_000;
 const MAX_KNOWN = 100_000;
+/** Statements of tools that fail open, of one instance, that add nothing. */
+const SAID_EVERY_US = 10_000_000;
 const COLUMNS = `i.id, i.point, i.public_key as "publicKey", i.retired_at_us is not null or p.retired_at_us is not null as retired,
   p.quarantined_at_us is not null as quarantined`;
 
@@ -136,7 +138,11 @@ export class Instances {
   /**
    * Writes down which tools of an instance fail open. Whether that is news is not asked: what it said before may be on its way into the
    * ledger, and the last word there counts. The same statement is written once.
-   * @throws KeelsonError `out_of_range`: its clock is too far from ours; `replayed`: it has said something later
+   *
+   * What a statement adds is written at once, always. One that adds nothing waits until `SAID_EVERY_US` after the one before, by the times
+   * that they say: so whoever says one thing and then the other writes no more than that. Until then what it takes back holds.
+   * @throws KeelsonError `out_of_range`: its clock is too far from ours; `replayed`: it has said something later; `overloaded`: too soon
+   *   after the one before, what it adds is written
    */
   async declare({ id }: Instance, { atUs, tools }: FailOpen): Promise<void> {
     const { database, clock } = this.options;
@@ -145,6 +151,8 @@ export class Instances {
     }
     const row = await this.#find(id);
     if (row === undefined) return;
+    const sinceUs = row.failOpenAtUs === null ? Infinity : atUs - Number(row.failOpenAtUs);
+    if (sinceUs > 0 && sinceUs < SAID_EVERY_US) return this.#addNow(row, tools, atUs, sinceUs);
     const { rowCount } = await database.query(
       'update keelson.feed_instance set fail_open_at_us = $2 where id = $1 and coalesce(fail_open_at_us, 0) <= $2',
       [id, atUs],
@@ -158,6 +166,26 @@ export class Instances {
       tools,
       atUs,
     ]);
+  }
+
+  /** Of a statement that comes too soon: what it adds, beside what was said before. */
+  async #addNow(row: JoinedRow, tools: readonly string[], atUs: number, sinceUs: number): Promise<void> {
+    const { database } = this.options;
+    const both = uniteTools(row.failOpen, tools);
+    const isSame = both.join('\n') === row.failOpen.join('\n');
+    if (!isSame) {
+      await this.#write(row, both, BigInt(atUs));
+      const isWhole = both.join('\n') === tools.join('\n');
+      await database.query(
+        `update keelson.feed_instance set fail_open = $2, fail_open_at_us = case when $4 then $3 else fail_open_at_us end
+         where id = $1 and fail_open_at_us < $3`,
+        [row.id, both, atUs, isWhole],
+      );
+      if (isWhole) return;
+    }
+    throw new KeelsonError('overloaded', 'this instance has just said which tools fail open', {
+      retryAfterS: Math.ceil((SAID_EVERY_US - sinceUs) / 1e6),
+    });
   }
 
   /** What it says with joining. */
@@ -220,6 +248,12 @@ interface JoinedRow extends Instance {
   readonly joinedBy: string | null;
   readonly failOpen: readonly string[];
   readonly failOpenAtUs: bigint | null;
+}
+
+/** Tools of either; all, where they are too many for one statement. */
+function uniteTools(some: readonly string[], more: readonly string[]): readonly string[] {
+  const all = new Set([...some, ...more]);
+  return all.has('*') || all.size > MAX_FAIL_OPEN_TOOLS ? ['*'] : sortTools([...all]);
 }
 
 /** Says no more: whoever is told why learns what is there. */

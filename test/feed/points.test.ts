@@ -247,14 +247,36 @@ describe('a tool that fails open', () => {
     expect(await say([], atUs - 1)).toBe('replayed');
     expect(await say([], atUs - 400_000_000)).toBe('out_of_range');
     expect(await say([], atUs, Buffer.from(seed('another').subarray(0, 16)))).toBe('forbidden');
-    expect(await say([], atUs + 1)).toBe('said');
+    // What is taken back may wait, what is added may not.
+    expect(await say([], atUs + 1)).toBe('overloaded');
+    expect(await say(['*'], atUs + 2)).toBe('overloaded');
+    expect(await state()).toMatchObject([{ failOpen: ['*'] }]);
+    expect(await say(['deploy'], atUs + 10_000_000)).toBe('said');
+    expect(await say([], atUs + 10_000_001)).toBe('overloaded');
+    expect(await say(['read'], atUs + 10_000_002)).toBe('overloaded');
+    expect(await state()).toMatchObject([{ failOpen: ['deploy', 'read'] }]);
+    expect(await say(['a', 'deploy', 'read'], atUs + 10_000_003)).toBe('said');
+    expect(await say(['a', 'deploy', 'read'], atUs + 10_000_002)).toBe('replayed');
+    const many = Array.from({ length: 100 }, (_, i) => `tool ${i}`);
+    expect(await say(many, atUs + 10_000_004)).toBe('overloaded');
+    expect(await state()).toMatchObject([{ failOpen: ['*'] }]);
+    expect(await say([], atUs + 20_000_002)).toBe('overloaded');
+    expect(await say([], atUs + 20_000_003)).toBe('said');
     expect(await state()).toMatchObject([{ failOpen: [] }]);
+    expect(await say(['read'], atUs + 20_000_004)).toBe('said');
+    expect(await say([], atUs + 30_000_004)).toBe('said');
     await joinWith([]);
     const said = (await entriesOf(formatHex(instance))).map(({ type, fail_open: tools }) => [type, tools]);
     expect(said).toEqual([
       ['point.enrolled', undefined],
       ['point.unfenced', failOpen],
       ['point.unfenced', ['*']],
+      ['point.unfenced', ['deploy']],
+      ['point.unfenced', ['deploy', 'read']],
+      ['point.unfenced', ['a', 'deploy', 'read']],
+      ['point.unfenced', ['*']],
+      ['point.fenced', undefined],
+      ['point.unfenced', ['read']],
       ['point.fenced', undefined],
     ]);
   });
