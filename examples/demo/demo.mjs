@@ -31,18 +31,21 @@ async function main() {
   const stop = () => stopping.abort();
   for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP']) process.on(signal, stop);
   const world = new World(stopping.signal);
+  const code = await play(world, options, stopping.signal);
+  await world.close();
+  return stopping.signal.aborted ? 130 : code;
+}
+
+/** @param {World} world @param {{ json?: boolean }} options @param {AbortSignal} signal @returns the exit code, unless it was interrupted */
+async function play(world, options, signal) {
   try {
     const say = options.json ? printJson : makeScreen(process.stdout);
-    if (await tell(world, say, stopping.signal)) return 0;
-    complain('it did not end as it should', world.complaints);
-    return 1;
+    if (await tell(world, say, signal)) return 0;
+    if (!signal.aborted) complain('it did not end as it should', world.complaints);
   } catch (error) {
-    if (stopping.signal.aborted) return 130;
-    complain(error instanceof Error ? error.message : String(error), world.complaints);
-    return 1;
-  } finally {
-    await world.close();
+    if (!signal.aborted) complain(error instanceof Error ? error.message : String(error), world.complaints);
   }
+  return 1;
 }
 
 /** @param {string} message @param {readonly string[]} more */

@@ -116,7 +116,6 @@ async function startGateways(world, { url, ask }, jwks) {
     ...env,
     KEELSON_URL: url,
     KEELSON_ENROLMENT: enrolment,
-    KEELSON_POINT: POINT,
     KEELSON_TOKEN: token,
   };
   const started = GATEWAYS.flatMap((name) => [

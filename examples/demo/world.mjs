@@ -1,5 +1,9 @@
 // @ts-check
-/** The processes of the demo, and a folder that all of them write to. `close` ends and removes everything. */
+/**
+ * The processes of the demo, and a folder that all of them write to. `close` ends and removes everything.
+ *
+ * Each process is a group of its own: Ctrl-C in a terminal goes to whole groups, and here it is the demo that ends them, once and in order.
+ */
 import { spawn } from 'node:child_process';
 import { createHash } from 'node:crypto';
 import { once } from 'node:events';
@@ -31,11 +35,14 @@ export class World {
   #children = [];
   /** @type {string[]} */
   #complaints = [];
+  /** @type {Promise<void> | undefined} */
+  #ending;
   folder = realpathSync(mkdtempSync(join(tmpdir(), 'keelson-demo-')));
 
   /** @param {AbortSignal} signal */
   constructor(signal) {
     this.signal = signal;
+    signal.addEventListener('abort', () => void this.#endAll());
   }
 
   /** Keelson as `npm start` runs it, on data of its own. @returns {Promise<Keelson>} */
@@ -122,15 +129,19 @@ export class World {
     return this.#complaints;
   }
 
-  /** Ends what was started, the last first, and removes the folder. */
+  /** Ends what was started, and removes the folder. */
   async close() {
-    // The server last: who still talks to it would complain.
-    const [keelson, ...others] = this.#children;
-    await Promise.all(others.map(end));
-    if (keelson !== undefined) await end(keelson);
+    await this.#endAll();
     const data = join(this.folder, 'keelson');
     const cluster = join(CLUSTERS, createHash('sha256').update(data).digest('hex').slice(0, 16));
     for (const folder of [this.folder, cluster]) await rm(folder, { recursive: true, force: true });
+  }
+
+  /** The server last: who still talks to it would complain. Nothing is started from then on. */
+  #endAll() {
+    const [keelson, ...others] = this.#children;
+    this.#ending ??= Promise.all(others.map(end)).then(() => keelson && end(keelson));
+    return this.#ending;
   }
 
   /**
@@ -141,8 +152,9 @@ export class World {
    */
   #spawn(name, args, env, input) {
     this.signal.throwIfAborted();
+    if (this.#ending !== undefined) throw new Error('the demo is over');
     if (!existsSync(program)) throw new Error('Keelson is not compiled: start the demo with npm run demo');
-    const child = spawn(process.execPath, args, { cwd: root, env: { ...surroundings(), ...env } });
+    const child = spawn(process.execPath, args, { cwd: root, env: { ...surroundings(), ...env }, detached: true });
     this.#children.push(child);
     child.stdin.on('error', () => undefined);
     child.stdin.end(input ?? '');

@@ -3,16 +3,14 @@
  * A gateway for MCP (Streamable HTTP): it knows who calls by their token, asks the guard, and hands the call on to the company's
  * tools. Prints its URL, and what becomes of it, as one JSON document a line.
  *
- * Environment: TOOLS_URL, ISSUER, JWKS (its public keys, JSON), CLAIMS (standard, entra or keycloak: which claim says what), FOLDER (for
- * what is not sent yet).
- * KEELSON_URL, KEELSON_ENROLMENT (kle_…), KEELSON_POINT, KEELSON_TOKEN (of the scope publish:decisions); without KEELSON_URL it
- * believes each token until that runs out, as gateways do.
+ * Environment: TOOLS_URL, ISSUER, JWKS (its public keys, JSON), CLAIMS (standard, entra or keycloak: which claim says what).
+ * KEELSON_URL, KEELSON_ENROLMENT (kle_…), KEELSON_TOKEN (of the scope publish:decisions), FOLDER (for this gateway alone: who it is, and
+ * what is not sent yet); without KEELSON_URL it believes each token until that runs out, as gateways do.
  */
-import { setTimeout as sleep } from 'node:timers/promises';
 import Fastify from 'fastify';
 import { createLocalJWKSet, jwtVerify } from 'jose';
 // In a project of your own: @keelson/guard and @keelson/guard/fastify.
-import { ENTRA, Guard, join, KEYCLOAK, nodeSigner, Publisher, readMembership, STANDARD } from '#guard';
+import { ENTRA, KEYCLOAK, openGuard, STANDARD } from '#guard';
 import { guardRoutes } from '#guard/fastify';
 import { AUDIENCE } from './issuer.mjs';
 
@@ -61,51 +59,36 @@ app.post('/mcp', async (request, reply) => {
 
 /** A guard, to which every request from here on is put. @param {string} url */
 async function guardWith(url) {
-  const { KEELSON_ENROLMENT = '', KEELSON_POINT = '', KEELSON_TOKEN = '' } = process.env;
-  // Kept by a gateway that comes back after a restart; this one is another instance each time.
-  const signer = nodeSigner(crypto.getRandomValues(new Uint8Array(32)));
-  const membership = await join(url, KEELSON_ENROLMENT, signer);
-  const onProblem = (/** @type {unknown} */ problem) => console.error(String(problem));
-  const guard = new Guard({ url, membership: readMembership(membership, signer), mapping, onProblem });
-  const options = { url, token: KEELSON_TOKEN, point: KEELSON_POINT, spoolFolder: FOLDER, onProblem };
-  const publisher = new Publisher(guard.core, options);
-  app.addHook('onClose', async () => {
-    await publisher.close();
-    guard.close();
+  const opened = await openGuard({
+    url,
+    enrolment: process.env.KEELSON_ENROLMENT,
+    publishToken: process.env.KEELSON_TOKEN,
+    folder: FOLDER,
+    mapping,
+    onProblem: console.warn,
   });
+  app.addHook('onClose', () => opened.close());
   await app.register(guardRoutes, {
-    guard,
+    guard: opened,
     claimsOf: (request) => /** @type {any} */ (request).claims,
     toolOf: (request) => toolOf(request.body),
-    publisher,
     describe: (request) => describe(/** @type {any} */ (request).claims),
   });
-  return guard;
+  return opened;
 }
 
-/** What the ledger is told of who calls: facts of the token, never the token. @param {any} claims */
-function describe(claims) {
-  if (claims === undefined) return {};
-  const at = (/** @type {number} */ seconds) => new Date(seconds * 1000).toISOString();
-  // Entra's `sub` is another for each application; the person is `oid`.
-  const person = { issuer: claims.iss, id: claims.oid ?? claims.sub };
-  return {
+/**
+ * What the ledger is told beside what the guard finds in a token: here the client is the agent, where no other is named; and Entra's `sub`
+ * is another for each application, the person is `oid`.
+ * @param {any} claims
+ */
+const describe = (claims) =>
+  claims && {
     agent: claims.act?.sub ?? claims.client_id ?? claims.azp,
-    user: person,
-    client: claims.client_id ?? claims.azp,
-    token: {
-      jti: claims.jti ?? claims.uti,
-      issuer: claims.iss,
-      subject: person,
-      issued_at: at(claims.iat),
-      expires_at: at(claims.exp),
-    },
+    user: { issuer: claims.iss, id: claims.oid ?? claims.sub },
   };
-}
 
-// Once all routes are there: the guard tries them. Not ready before it may trust its table: until then it would refuse everybody.
-await app.ready();
-guard?.start();
-while (guard !== undefined && guard.core.lease === undefined) await sleep(20);
+// Until it may trust its table it would refuse everybody.
+await guard?.ready();
 console.log(JSON.stringify({ url: `${await app.listen({ port: 0, host: '127.0.0.1' })}/mcp` }));
 for (const signal of ['SIGINT', 'SIGTERM']) process.once(signal, () => void app.close().then(() => process.exit(0)));

@@ -54,7 +54,10 @@ export const guardRoutes = Object.assign(
     app.decorateRequest('revoked', undefined);
     const canaryPath = `${app.prefix}${CANARY_PATH}`;
     app.get(CANARY_PATH, async () => 'let in');
+    // Not earlier: asking would make it ready, and no route may be added behind that.
+    const isReady = new Promise<void>((resolve) => app.addHook('onReady', async () => resolve()));
     const stop = guard.addProbe(async (canary) => {
+      await isReady;
       const name = randomUUID();
       probed.set(name, canary);
       try {

@@ -107,7 +107,6 @@ describe.skipIf(!hasKafka())('on Kafka', () => {
       CLAIMS: 'entra',
       TOOLS_URL: await start('tools.mjs', {}),
       KEELSON_URL: server.url,
-      KEELSON_POINT: 'gateways',
       KEELSON_ENROLMENT: body.token,
       KEELSON_TOKEN: (await admin.as('gateways', ['publish:decisions'])).token,
     };

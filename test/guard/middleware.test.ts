@@ -127,6 +127,7 @@ it('in fastify behind an authentication that lets no canary through, nothing is 
   const app = Fastify();
   app.addHook('onRequest', async (_, reply) => reply.code(401).send());
   await app.register(guardRoutes, { guard, claimsOf: () => undefined });
+  await app.ready();
   revoke('ana');
   while (problems.length === 0) await new Promise((resolve) => setImmediate(resolve));
   expect(problems[0]).toContain(`${CANARY_PATH} was answered with 401`);
@@ -141,6 +142,10 @@ it('in a scope of fastify with a prefix the canary goes there', async () => {
   };
   await app.register(within, { prefix: '/api' });
   revoke('ana');
+  await new Promise((resolve) => setImmediate(resolve));
+  // The canary waits for the app: routes may still be added.
+  app.get('/later', async () => 'there');
+  await app.ready();
   while (guard.core.proven === undefined) await new Promise((resolve) => setImmediate(resolve));
   await app.close();
 });
