@@ -53,6 +53,15 @@ export interface CertifiedToken {
   readonly use?: EntryRef;
 }
 
+/** Entries of a log of decisions that were held against the order. */
+export interface Watched {
+  readonly log: string;
+  /** The first one. */
+  readonly from: number;
+  /** How many there were before the next one. */
+  readonly size: number;
+}
+
 export interface CertifiedEntry {
   readonly index: number;
   /** The entry's bytes. */
@@ -108,6 +117,8 @@ export interface Evidence {
     /** Up to which entry of each log their last use was looked for. */
     readonly asOf: readonly { readonly log: string; readonly size: number }[];
   };
+  /** Where decisions that the order forbids were looked for, in ascending order; undefined: that is not known. */
+  readonly watched?: readonly Watched[];
   /** In ascending order of their names. */
   readonly logs: readonly CertifiedLog[];
 }
@@ -168,8 +179,22 @@ function parse(bytes: Uint8Array): { file: string; document: Members } {
 }
 
 function toJson(certificate: Certificate): { readonly [member: string]: Json } {
-  const { ledger, order, issuedAt, result, seq, cause, records, closed, reopened, instances, tokens, logs, says } =
-    certificate;
+  const {
+    ledger,
+    order,
+    issuedAt,
+    result,
+    seq,
+    cause,
+    records,
+    closed,
+    reopened,
+    instances,
+    tokens,
+    watched,
+    logs,
+    says,
+  } = certificate;
   return {
     format: CERTIFICATE_FORMAT,
     ledger,
@@ -189,6 +214,7 @@ function toJson(certificate: Certificate): { readonly [member: string]: Json } {
       ...(ack === undefined ? {} : { ack: refJson(ack) }),
     })),
     ...(tokens === undefined ? {} : { tokens: tokensJson(tokens) }),
+    ...(watched === undefined ? {} : { watched: watched.map(({ log, from, size }) => ({ log, from, size })) }),
     logs: logs.map(({ log, checkpoint, entries }) => ({
       log,
       checkpoint,
@@ -228,7 +254,7 @@ function fromJson(document: Members): Certificate {
     'reopened',
     'instances',
   ];
-  const members = object(document, '', [...required, 'logs', 'says'], ['tokens']);
+  const members = object(document, '', [...required, 'logs', 'says'], ['tokens', 'watched']);
   const says = object(members.says, '/says', ['proved', 'attested', 'fenced', 'stated']);
   const words = (part: keyof Says): string[] => list(says[part], `/says/${part}`, text);
   return {
@@ -243,6 +269,7 @@ function fromJson(document: Members): Certificate {
     reopened: list(members.reopened, '/reopened', ref),
     instances: list(members.instances, '/instances', instance),
     ...(members.tokens === undefined ? {} : { tokens: concerned(members.tokens, '/tokens') }),
+    ...(members.watched === undefined ? {} : { watched: list(members.watched, '/watched', watch) }),
     logs: list(members.logs, '/logs', log),
     says: {
       proved: words('proved'),
@@ -263,6 +290,11 @@ function concerned(value: unknown, at: string): NonNullable<Evidence['tokens']> 
       return { log: text(log, `${positionAt}/log`), size: count(size, `${positionAt}/size`) };
     }),
   };
+}
+
+function watch(value: unknown, at: string): Watched {
+  const { log, from, size } = object(value, at, ['log', 'from', 'size']);
+  return { log: text(log, `${at}/log`), from: count(from, `${at}/from`), size: count(size, `${at}/size`) };
 }
 
 function instance(value: unknown, at: string): CertifiedInstance {

@@ -12,7 +12,7 @@ import { fail, ProvedEntries, type Trusted } from './certificate/entries.js';
 import { CertificateFindings, type CertificateFinding } from './certificate/finding.js';
 import { checkFence, checkInstances } from './certificate/instances.js';
 import { checkOrder } from './certificate/order.js';
-import { checkUses } from './certificate/uses.js';
+import { checkUses, checkWatched } from './certificate/uses.js';
 import { sayCertificate } from './certificate/words.js';
 
 export interface CertificateReport {
@@ -67,6 +67,7 @@ function judge(
   const closed = findings.attempt('case_wrong', () => readCase(certificate, entries));
   const instances = checkInstances(trusted, certificate.instances, certificate.seq, entries, findings);
   const uses = checkUses(certificate, entries, findings);
+  findings.attempt('watch_wrong', () => checkWatched(certificate, entries));
   if (closed !== undefined) findings.attempt('result_unfounded', () => checkResult(certificate, closed, order));
   if (closed !== undefined && order !== undefined && closed.counts.fenced > 0) {
     findings.attempt('fenced_early', () => checkFence(order, closed));

@@ -56,6 +56,22 @@ it('says what is proved, attested, fenced and stated', () => {
   expect(enforced.says.attested).toHaveLength(2);
 });
 
+it('says where forbidden decisions were looked for, and no more than the checkpoint covers', async () => {
+  const evidence = await makeEvidence(ENFORCED);
+  const watched = [{ log: 'decisions/0/g1', from: 1, size: 2 }];
+  const certificate = certify({ ...evidence, watched });
+  expect(refusal(write(certificate))).toBe('');
+  expect(certificate.says.stated).toContain(
+    'no decision that the order forbids was found (decisions/0/g1 from 1 up to 2)',
+  );
+  for (const other of [{ size: 3 }, { from: 3 }, { log: 'decisions/1/g1' }]) {
+    const wrong = { ...certificate, watched: [{ ...watched[0]!, ...other }] };
+    expect(refusal(write(wrong)), JSON.stringify(other)).toBe('watch_wrong');
+  }
+  expect(refusal(write({ ...certificate, watched: [...watched, ...watched] }))).toBe('watch_wrong');
+  expect(refusal(write({ ...certificate, watched: [{ ...watched[0]!, from: 0 }] }))).toBe('words_wrong');
+});
+
 it('is the vectors’, for browsers, too', () => {
   const path = new URL('certificate.json', VECTORS);
   const key = new URL('ledger.key', VECTORS);

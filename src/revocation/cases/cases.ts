@@ -1,5 +1,6 @@
 /** Reading cases: orders, who enforces them, and how they ended. */
 import type { Database } from '../../platform/database.js';
+import type { Watched } from '../../protocol/certificate.js';
 import type { KeyType } from '../../protocol/keys.js';
 import type { Incomplete, OrderKeyType } from '../cause.js';
 import { LIFECYCLE } from '../lifecycle.js';
@@ -116,6 +117,36 @@ export class Cases {
       [LIFECYCLE],
     );
     return rows[0] ?? { committed: 0n, folded: 0n };
+  }
+
+  /** Which entries of each log of decisions were held against the orders in force, and how far activity was committed then, by log. */
+  async watched(): Promise<{
+    readonly watched: readonly Watched[];
+    readonly activity: ReadonlyMap<string, bigint>;
+  }> {
+    const { rows: watched } = await this.database.query<{ log: string; from_index: bigint; next_index: bigint }>(
+      'select log, from_index, next_index from keelson.case_decision_cursor order by log collate "C"',
+    );
+    const { rows } = await this.database.query<{ path: string; size: bigint }>(
+      `select l.path, h.size from keelson.log l join keelson.head h on h.log = l.id where l.topic = 'activity'`,
+    );
+    return {
+      watched: watched.map(({ log, from_index, next_index }) => ({
+        log,
+        from: Number(from_index),
+        size: Number(next_index),
+      })),
+      activity: new Map(rows.map(({ path, size }) => [path, size])),
+    };
+  }
+
+  /** Whether so much of each of these logs is in the tables of cases. */
+  async holds(sizes: ReadonlyMap<string, bigint>): Promise<boolean> {
+    const { rows } = await this.database.query<{ path: string; next_index: bigint }>(
+      `select l.path, p.next_index from keelson.projection_position p join keelson.log l on l.id = p.log where p.projection = 'cases'`,
+    );
+    const positions = new Map(rows.map(({ path, next_index }) => [path, next_index]));
+    return [...sizes].every(([path, size]) => (positions.get(path) ?? 0n) >= size);
   }
 
   /** Cases that go on, oldest first. */

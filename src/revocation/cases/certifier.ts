@@ -1,4 +1,5 @@
 /** Makes the certificate of a closed case, and holds it against the verifier before anybody gets it. */
+import { setTimeout as sleep } from 'node:timers/promises';
 import { KeelsonError } from '../../core/error.js';
 import type { Signer } from '../../core/signer.js';
 import { formatTimestamp } from '../../events/time.js';
@@ -23,6 +24,9 @@ export interface CertifierOptions {
   readonly trusted: Trusted;
 }
 
+const FOLDED_WITHIN_MS = 2_000;
+const LOOK_MS = 50;
+
 export class Certifier {
   constructor(private readonly options: CertifierOptions) {}
 
@@ -33,12 +37,13 @@ export class Certifier {
    */
   async certify(order: string): Promise<Uint8Array> {
     const { cases, causes, evidence, clock, signer, trusted } = this.options;
+    const watched = await this.#watched();
     const row = await cases.find(order);
     if (row === undefined) throw new KeelsonError('not_found', 'there is no such order (yet)');
     if (row.closed === undefined) throw new KeelsonError('case_open', await this.#awaited(row));
     const cause = (await causes.find(order))?.cause;
     if (cause === undefined) throw new KeelsonError('not_ready', 'this order is not folded yet', { retryAfterS: 1 });
-    const found = await evidence.read(row, cause);
+    const found = await evidence.read(row, cause, cause.state === 'ordered' ? watched : undefined);
     const proved: Evidence = {
       ...found,
       ledger: trusted.key.ledger,
@@ -53,6 +58,16 @@ export class Certifier {
         cause,
       });
     }
+  }
+
+  /** Where decisions were held against orders, once what was found there is in the tables; undefined where that is not so soon. */
+  async #watched(): Promise<Evidence['watched']> {
+    const { cases } = this.options;
+    const { watched, activity } = await cases.watched();
+    for (const endMs = performance.now() + FOLDED_WITHIN_MS; performance.now() < endMs; await sleep(LOOK_MS)) {
+      if (await cases.holds(activity)) return watched.length === 0 ? undefined : watched;
+    }
+    return undefined;
   }
 
   async #awaited(row: CaseRow): Promise<string> {

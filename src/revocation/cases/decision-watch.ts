@@ -1,11 +1,14 @@
 /**
  * Holds decisions against orders: an allow of what an order forbids is an incident by itself, and reopens its case. It follows the logs of
- * decisions, in one process at a time, from where it was left; what it finds has an id that follows from order, seq and who allowed, so that
- * it is written once. While no order is in force it reads nothing.
+ * decisions, in one process at a time, from where it was left; a log that it has not seen before, from the first decision that came after the
+ * oldest order in force. What it finds has an id that follows from order, seq and who allowed, so that it is written once. While no order
+ * is in force it reads nothing.
  */
 import { createHash, randomUUID } from 'node:crypto';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { Counter, type Registry } from 'prom-client';
+import { parseEntryHeader } from '../../core/entry.js';
+import { KeelsonError } from '../../core/error.js';
 import { formatTimestamp } from '../../events/time.js';
 import type { JsonObject } from '../../events/index.js';
 import type { Intake } from '../../intake/intake.js';
@@ -24,7 +27,7 @@ import { DecisionReader } from './decision-reader.js';
 
 export interface DecisionWatchOptions {
   readonly database: Database;
-  readonly reader: Pick<LedgerReader, 'logs' | 'head'>;
+  readonly reader: Pick<LedgerReader, 'logs' | 'head' | 'entries'>;
   readonly intake: Pick<Intake, 'publishOwn'>;
   readonly material: KeyMaterial;
   /** Who is behind pseudonyms, by pseudonym in hex. */
@@ -36,6 +39,7 @@ export interface DecisionWatchOptions {
 const LOOK_MS = 500;
 const FAILED_MS = 1_000;
 const UNSEEN_S = 10;
+const SETTLE_MS = 10_000;
 /** Entries at once. */
 const BATCH = 1_000n;
 /** Ids that were written lately. */
@@ -110,16 +114,39 @@ export class DecisionWatch {
     return more;
   }
 
-  /** Where to go on; undefined while another process does. What was there before anybody looked is not looked at. */
-  async #take({ path }: Log, size: bigint): Promise<bigint | undefined> {
+  /** Where to go on; undefined while another process does. */
+  async #take(log: Log, size: bigint): Promise<bigint | undefined> {
+    const { path } = log;
+    const { rowCount: known } = await this.options.database.query(
+      'select from keelson.case_decision_cursor where log = $1',
+      [path],
+    );
+    const begin = known === 1 ? size : await this.#beginOf(log, size);
     const { rows } = await this.options.database.query<{ next_index: bigint }>(
-      `insert into keelson.case_decision_cursor as c (log, next_index, holder, seen_at) values ($1, $2, $3, clock_timestamp())
+      `insert into keelson.case_decision_cursor as c (log, from_index, next_index, holder, seen_at) values ($1, $2, $2, $3, clock_timestamp())
        on conflict (log) do update set holder = excluded.holder, seen_at = excluded.seen_at
          where c.holder = excluded.holder or c.seen_at < clock_timestamp() - make_interval(secs => $4)
        returning next_index`,
-      [path, size, this.#holder, UNSEEN_S],
+      [path, begin, this.#holder, UNSEEN_S],
     );
     return rows[0]?.next_index;
+  }
+
+  /** The first entry that the event log took after the last part of the oldest order in force: what came before contradicts none. */
+  async #beginOf(log: Log, size: bigint): Promise<bigint> {
+    const { rows } = await this.options.database.query<{ since_us: bigint | null }>(
+      `select min((doc->>'lastPartUs')::bigint) as since_us from keelson.revocation_cause where state = 'ordered' and doc ? 'lastPartUs'`,
+    );
+    const sinceUs = rows[0]!.since_us;
+    if (sinceUs === null) return size;
+    let [begin, end] = [0n, size];
+    while (begin < end) {
+      const middle = (begin + end) / 2n;
+      const [entry] = await this.options.reader.entries(log, middle, middle + 1n);
+      if (parseEntryHeader(entry!).appendedAtUs < sinceUs) begin = middle + 1n;
+      else end = middle;
+    }
+    return begin;
   }
 
   async #advance({ path }: Log, to: bigint): Promise<void> {
@@ -171,12 +198,27 @@ export class DecisionWatch {
     this.#contradictions.inc(found.length);
     const events = new Map(found.map((one) => describeReopened(one)).map((event) => [event.id, event]));
     for (const id of this.#written) events.delete(id);
+    for (const { id } of await this.#told([...events.values()])) events.delete(id);
     if (events.size === 0) return;
     for (const { event } of events.values())
       logger.error(event, 'revocation: something was allowed that an order forbids');
-    await intake.publishOwn([...events.values()]);
+    // Whoever reads how far decisions were looked through finds what was found in the ledger.
+    const settled = await intake.publishOwn([...events.values()], SETTLE_MS);
+    if (settled.some((one) => one === undefined))
+      throw new KeelsonError('timeout', 'what was found is not in the ledger yet');
     if (this.#written.size > MAX_WRITTEN) this.#written.clear();
     for (const id of events.keys()) this.#written.add(id);
+  }
+
+  /** Those of these that are in the tables: an id is known to the ledger for days only. */
+  async #told(events: readonly ReopenedEvent[]): Promise<ReopenedEvent[]> {
+    if (events.length === 0) return [];
+    const { rows } = await this.options.database.query<{ order_name: string; seq: bigint; decision: ReopenedDecision }>(
+      `select order_name, (doc->>'seq')::bigint as seq, doc->'decision' as decision from keelson.case_reopened where order_name = any($1)`,
+      [events.map(({ event }) => event.order)],
+    );
+    const told = new Set(rows.map(({ order_name, seq, decision }) => reopenedId(order_name, Number(seq), decision)));
+    return events.filter(({ id }) => told.has(id));
   }
 
   async #judgeAllowed(allowed: readonly Allowed[]): Promise<Contradicted[]> {
@@ -233,16 +275,26 @@ interface ReopenedEvent {
   readonly event: JsonObject;
 }
 
+interface ReopenedDecision {
+  readonly producer: string;
+  readonly point?: string | null | undefined;
+  readonly instance?: string | null | undefined;
+}
+
+function reopenedId(order: string, seq: number, { producer, point, instance }: ReopenedDecision): string {
+  const who = createHash('sha256')
+    .update(JSON.stringify([producer, point ?? null, instance ?? null]))
+    .digest('hex')
+    .slice(0, 32);
+  return `case/${order}/${seq}/reopened/${who}`;
+}
+
 /** Of each who allows one: the first counts, the others are decisions like it. */
 function describeReopened({ allowed, forbidden, keyType }: Contradicted): ReopenedEvent {
   const { log, index, producer, point, instance, seq, decidedUs, appendedUs } = allowed;
-  const who = createHash('sha256')
-    .update(JSON.stringify([producer, point, instance]))
-    .digest('hex')
-    .slice(0, 32);
   return {
     type: 'case.reopened',
-    id: `case/${forbidden.order}/${forbidden.seq}/reopened/${who}`,
+    id: reopenedId(forbidden.order, forbidden.seq, { producer, point, instance }),
     event: {
       order: forbidden.order,
       seq: forbidden.seq,

@@ -48,15 +48,16 @@ export class EvidenceReader {
 
   /**
    * The entries that a closed case is shown by.
+   * @param watched where decisions were looked for before the row was read.
    * @throws KeelsonError `not_ready`; `conflict`: a record of the order is lost
    */
-  async read(row: CaseRow, cause: Cause): Promise<Statement> {
+  async read(row: CaseRow, cause: Cause, watched: Evidence['watched']): Promise<Statement> {
     const [records, instances, tokens] = await Promise.all([
       this.#records(row, cause),
       this.#instances(row.closed!),
       this.#tokens(row.order),
     ]);
-    return stateCase({ row, cause, records, instances, tokens });
+    return stateCase({ row, cause, records, instances, tokens, watched });
   }
 
   /** Everything that followed from the cause, up to the last part. */

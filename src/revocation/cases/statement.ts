@@ -22,10 +22,12 @@ export interface FoundEvidence {
   readonly instances: readonly CertifiedInstance[];
   /** Undefined where nobody can tell which they are. */
   readonly tokens: Evidence['tokens'];
+  /** Where forbidden decisions were looked for, and what was found is in `row`; undefined: that is not known. */
+  readonly watched?: Evidence['watched'];
 }
 
 /** A closed case, as far as it is recorded. */
-export function stateCase({ row, cause, records, instances, tokens }: FoundEvidence): Statement {
+export function stateCase({ row, cause, records, instances, tokens, watched }: FoundEvidence): Statement {
   const { order, seq, closed, contradictions } = row;
   const reopened = contradictions.map(({ saidIn: { log, index } }) => ({ log, index: Number(index) }));
   return {
@@ -38,6 +40,7 @@ export function stateCase({ row, cause, records, instances, tokens }: FoundEvide
     reopened,
     instances,
     ...(tokens && { tokens }),
+    ...(watched && { watched }),
   };
 }
 
@@ -126,11 +129,15 @@ export function entriesSpokenOf({
   reopened,
   instances,
   tokens,
+  watched,
 }: Omit<Statement, 'result' | 'seq' | 'order'>): ToProve[] {
   const refs = [cause, ...records, closed, ...reopened, ...instances.flatMap(({ enrolled, ack }) => [enrolled, ack])];
   const uses = tokens?.shown.map(({ use }) => use) ?? [];
   const there = [...refs, ...uses].filter((ref): ref is EntryRef => ref !== undefined);
-  const sizes = new Map(tokens?.asOf.map(({ log, size }) => [log, BigInt(size)]));
+  const sizes = new Map<string, bigint>();
+  for (const { log, size } of [...(tokens?.asOf ?? []), ...(watched ?? [])]) {
+    sizes.set(log, BigInt(Math.max(size, Number(sizes.get(log) ?? 0n))));
+  }
   const names = [...new Set([...there.map(({ log }) => log), ...sizes.keys(), LIFECYCLE])].sort();
   return names.map((log) => ({
     log,

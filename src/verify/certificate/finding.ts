@@ -22,6 +22,8 @@ export type CertificateFindingCode =
   | 'result_unfounded'
   /** What is called a token's last use is no use of it. */
   | 'use_wrong'
+  /** What is said to have been looked through for forbidden decisions is not there. */
+  | 'watch_wrong'
   /** The words say something else than the entries. */
   | 'words_wrong';
 

@@ -33,6 +33,16 @@ export function checkUses(
     .map((one) => findings.attempt('use_wrong', () => readUse(one, sizes, entries)));
 }
 
+/** That what was looked through for decisions that the order forbids is there. */
+export function checkWatched({ watched = [] }: Certificate, entries: ProvedEntries): void {
+  for (const [i, { log, from, size }] of watched.entries()) {
+    if (i > 0 && log <= watched[i - 1]!.log) fail(`${log} does not stand in its order`);
+    const checkpoint = entries.checkpoints.get(log);
+    if (from > size || checkpoint === undefined || checkpoint.size < BigInt(size))
+      fail(`no checkpoint covers ${from} up to ${size} entries of ${log}`);
+  }
+}
+
 function readUse(
   { issuer, token, use }: CertifiedToken & { readonly use: EntryRef },
   sizes: ReadonlyMap<string, number>,

@@ -87,6 +87,7 @@ function sayStated(certificate: Omit<Certificate, 'says'>, { order, closed, life
     ...(closed.countsAll ? [] : ['instances of further points are neither named nor counted']),
     ...ownGaps.map((gap) => `not proven: ${sayGap(gap)}`),
     ...sayTokens(certificate),
+    ...sayWatched(certificate),
     'times are the event log’s, where no other clock is named',
     ...(closed.counts.fenced === 0
       ? []
@@ -107,6 +108,12 @@ function sayTokens({ tokens }: Pick<Certificate, 'tokens'>): string[] {
     ...(shown.length === 0 ? [] : [`no later use of these is recorded (${positions})`]),
     ...(unused === 0 ? [] : [`${unused} of these ${unused === 1 ? 'has' : 'have'} no recorded use at all`]),
   ];
+}
+
+function sayWatched({ watched, reopened }: Pick<Certificate, 'watched' | 'reopened'>): string[] {
+  if (watched === undefined) return [];
+  const positions = watched.map(({ log, from, size }) => `${log} from ${from} up to ${size}`).join(', ');
+  return [`no ${reopened.length === 0 ? '' : 'other '}decision that the order forbids was found (${positions})`];
 }
 
 const sayLeft = (status: string, many: number): string[] =>
