@@ -81,7 +81,9 @@ export async function registerSocket(http: Http, options: SocketOptions): Promis
     for (const connection of connections.values()) connection.endIfSilent(latest);
   }, silentMs / 6).unref();
   const stop = options.feed.onFrame((from, frame) => {
-    for (const connection of connections.values()) connection.tell(from, frame);
+    // A Buffer, once: of anything else `ws` makes one for each connection.
+    const bytes = Buffer.from(frame.buffer, frame.byteOffset, frame.length);
+    for (const connection of connections.values()) connection.tell(from, bytes);
   });
   const stopKeys = options.keys.onSet((keySet) => {
     for (const connection of connections.values()) connection.tellKeys(keySet);

@@ -2,7 +2,8 @@
 import { WebSocket } from 'ws';
 import { signedHeader, type Ending, type FeedAddress, type Listener, type Transport } from './transport.js';
 
-const HANDSHAKE_MS = 10_000;
+/** After a restart of the server ten thousand come back at once: who gives up too soon made it work for nothing. */
+const HANDSHAKE_MS = 20_000;
 const SNAPSHOT_NEEDED = 4410;
 
 export function openSocket(address: FeedAddress, listener: Listener, onEnd: (ending: Ending) => void): Transport {

@@ -46,6 +46,8 @@ export class ProjectionRunner {
   readonly #backOff = new BackOff();
   readonly #hints = new Hints();
   #positions = new Map<string, bigint>();
+  /** Once it is known. */
+  #lifecycle: Log | undefined;
   #waiting: (() => void)[] = [];
   #running: Promise<void> | undefined;
   #unsubscribe: (() => void) | undefined;
@@ -136,7 +138,7 @@ export class ProjectionRunner {
           seenAtMs = performance.now();
         }
         await fold.idle?.();
-        if (this.#hints.isEmpty) await this.#options.watch.changed(LOOK_MS, this.#stopping.signal);
+        if (this.#hints.isEmpty) await this.#options.watch.grown(LOOK_MS, this.#stopping.signal);
       }
     } finally {
       await fold.close?.();
@@ -184,9 +186,9 @@ export class ProjectionRunner {
    * False where there was nothing.
    */
   async #foldOnce(fold: Fold): Promise<boolean> {
-    let folded = false;
+    let folded = await this.#foldLifecycle(fold);
     const heads = await this.#heads();
-    const [lifecycle] = heads.filter(isLifecycle);
+    this.#lifecycle = heads.find(isLifecycle)?.log;
     for (const { log, size } of [...heads.filter(isLifecycle), ...heads.filter((head) => !isLifecycle(head))]) {
       const from = this.#positions.get(log.path) ?? 0n;
       if (!isLifecycle({ log, size }) && size > from)
@@ -197,10 +199,18 @@ export class ProjectionRunner {
       if (!batch) continue;
       await this.#fold(fold, batch);
       folded = true;
-      const more = lifecycle && this.#hints.take(lifecycle.log, this.#positions.get(lifecycle.log.path) ?? 0n);
-      if (more) await this.#fold(fold, more);
+      await this.#foldLifecycle(fold);
     }
     return folded;
+  }
+
+  /** Folds what this process committed to lifecycle, without asking where the logs stand. False where there was nothing. */
+  async #foldLifecycle(fold: Fold): Promise<boolean> {
+    const log = this.#lifecycle;
+    const batch = log && this.#hints.take(log, this.#positions.get(log.path) ?? 0n);
+    if (batch === undefined) return false;
+    await this.#fold(fold, batch);
+    return true;
   }
 
   #folds(path: string): boolean {

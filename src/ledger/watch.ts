@@ -37,15 +37,24 @@ export class LedgerWatch {
 
   /** Resolves at the next commit or publication, after `timeoutMs`, or when `signal` aborts, whichever is first. */
   changed(timeoutMs: number, signal?: AbortSignal): Promise<void> {
+    return this.#next('change', timeoutMs, signal);
+  }
+
+  /** The same at the next commit alone. */
+  grown(timeoutMs: number, signal: AbortSignal): Promise<void> {
+    return this.#next('committed', timeoutMs, signal);
+  }
+
+  #next(event: 'change' | 'committed', timeoutMs: number, signal: AbortSignal | undefined): Promise<void> {
     return new Promise((resolve) => {
       const end = (): void => {
         clearTimeout(timer);
-        this.#events.off('change', end);
+        this.#events.off(event, end);
         signal?.removeEventListener('abort', end);
         resolve();
       };
       const timer = setTimeout(end, timeoutMs);
-      this.#events.on('change', end);
+      this.#events.on(event, end);
       signal?.addEventListener('abort', end);
       if (signal?.aborted) end();
     });

@@ -2,6 +2,9 @@ import { isIPv6, type AddressInfo } from 'node:net';
 import { KeelsonError } from '../core/error.js';
 import type { Http } from '../http/http.js';
 
+/** Connections that wait to be taken: after a restart ten thousand points come back at once. The system takes what it allows of it. */
+const BACKLOG = 4_096;
+
 /**
  * Listens; answers the address to call it at.
  *
@@ -9,7 +12,7 @@ import type { Http } from '../http/http.js';
  */
 export async function listen(http: Http, host: string, port: number): Promise<string> {
   try {
-    await http.listen({ host, port });
+    await http.listen({ host, port, backlog: BACKLOG });
   } catch (error) {
     const { code, message } = error as NodeJS.ErrnoException;
     if (code === 'EADDRINUSE') {
