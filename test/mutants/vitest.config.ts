@@ -4,7 +4,7 @@ import { defineConfig } from 'vitest/config';
 
 /** What every mutant is shown: tests that start nothing and take no time. */
 const QUICK = [
-  'test/protocol/{check,fact-table,fail-open,frame,key-map,keys,lease-time,messages,open-orders,part,snapshot,state-hash,vectors,wire}.test.ts',
+  'test/protocol/{certificate,check,fact-table,fail-open,frame,key-map,keys,lease-time,messages,open-orders,part,snapshot,state-hash,vectors,wire}.test.ts',
   'test/guard/{check,guard,holdings,mapping,memory,metrics,retry,step,vectors}.test.ts',
   'test/feed/core.test.ts',
 ];
