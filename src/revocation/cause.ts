@@ -86,6 +86,8 @@ export interface Cause {
   scheduledUs?: number;
   heldUntilUs?: number;
   firedUs?: number;
+  /** The lifecycle entry that fired it. */
+  firedIndex?: number;
   late?: boolean;
   /** By whom a hold was let go or ended. */
   decidedBy?: string;
@@ -131,6 +133,9 @@ export const mayGrow = (cause: Cause): boolean =>
 /** Whether it is about all sessions that a person has at an issuer, and nothing else. */
 export const isSignOut = ({ principal, target }: Pick<Cause, 'principal' | 'target'>): boolean =>
   principal !== undefined && target?.type === 'session' && target.value === '';
+
+/** The lifecycle entry from which on it counts: of what waited, that which fired it. */
+export const countsFrom = ({ index, firedIndex }: Pick<Cause, 'index' | 'firedIndex'>): number => firedIndex ?? index;
 
 /** Whether somebody came back after they had left: not where their source says itself that it was before. */
 export const isAfter = (back: Pick<Cause, 'saidUs'>, leave: Cause): boolean =>

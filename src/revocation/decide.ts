@@ -1,6 +1,6 @@
 /** Deciding about one cause, given its world. Pure. */
 import type { OwnEvent } from '../intake/encoder.js';
-import { isAfter, isLeave, isWaiting, type Cause, type Incomplete, type OrderKey } from './cause.js';
+import { countsFrom, isAfter, isLeave, isWaiting, type Cause, type Incomplete, type OrderKey } from './cause.js';
 import { writeDecisions, writeRefused, type Decision, type KeyEntry, type Office } from './decision.js';
 import { lostKeys, regainedKeys, wantedKeys } from './order-keys.js';
 import type { RevocationState } from './state.js';
@@ -130,16 +130,20 @@ function hasNewOwner(state: RevocationState, order: string, key: string, world: 
   return !state.hasLeft([owner]);
 }
 
-/** The groups of a mover that the same source did not give again since: an order in force must not take those back. */
+/**
+ * The groups of a mover that the same source did not give again: said later, and in force later. An order in force must not take those
+ * back.
+ */
 function stillLost(state: RevocationState, cause: Cause, { human }: World): string[] {
   const given = state
     .about(human.subjects)
     .filter(
-      ({ kind, producer, index, state: is }) =>
-        kind === 'mover' &&
-        producer === cause.producer &&
-        index > cause.index &&
-        (is === 'pending' || is === 'ordered'),
+      (one) =>
+        one.kind === 'mover' &&
+        one.producer === cause.producer &&
+        one.index > cause.index &&
+        countsFrom(one) > countsFrom(cause) &&
+        (one.state === 'pending' || one.state === 'ordered'),
     )
     .flatMap(({ groupsAdded }) => groupsAdded);
   return cause.groups.filter((group) => !given.includes(group));
@@ -158,11 +162,17 @@ function regained({ state, nowUs }: Office, cause: Cause, world: World): KeyEntr
   return entries;
 }
 
-/** Whether something that the same source said before about the same human is not ordered yet: it comes first. */
-const hasEarlier = (state: RevocationState, { producer, index }: Cause, { human }: World): boolean =>
+/** Whether something of the same source about the same human, which counts from earlier on, is not ordered yet: it comes first. */
+const hasEarlier = (state: RevocationState, cause: Cause, { human }: World): boolean =>
   state
     .about(human.subjects)
-    .some((one) => one.producer === producer && one.index < index && one.state === 'pending' && one.code === undefined);
+    .some(
+      (one) =>
+        one.producer === cause.producer &&
+        countsFrom(one) < countsFrom(cause) &&
+        one.state === 'pending' &&
+        one.code === undefined,
+    );
 
 /** Lifts what this source itself ordered about somebody who is back; never a compromise, never another source's. */
 function giveBack(office: Office, cause: Cause, world: World): Decided {

@@ -88,10 +88,11 @@ function hold(cause: Cause, { body }: LifecycleEvent): void {
   cause.dueUs = untilUs;
 }
 
-function fire(state: RevocationState, cause: Cause, { body, appendedUs }: LifecycleEvent): void {
+function fire(state: RevocationState, cause: Cause, { body, appendedUs, index }: LifecycleEvent): void {
   if (cause.state !== 'scheduled' && cause.state !== 'held') return;
   cause.state = 'pending';
   cause.firedUs = appendedUs;
+  cause.firedIndex = index;
   cause.dueUs = appendedUs;
   if (body.late === true) cause.late = true;
   if (cause.kind === 'reinstatement' || cause.kind === 'rehire') callOff(state, cause);

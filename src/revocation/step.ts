@@ -53,17 +53,19 @@ export function step(office: Office, input: Input, settings: StepSettings): Effe
 function look(office: Office, reached: readonly string[], settings: StepSettings): Effects {
   const { state } = office;
   for (const order of reached) state.lookAtBehind(order);
-  const publish: OwnEvent[] = [];
+  const notes: { readonly note: OwnEvent; readonly dueUs: number }[] = [];
   const pending: Cause[] = [];
   let wakeUs = Infinity;
   for (const order of state.waiting) {
     const cause = state.causes.get(order)!;
     const note = takeNote(office, cause, settings);
-    if (note !== undefined) {
-      if (publish.length < ROUND_NOTES) publish.push(note);
-    } else if (cause.state === 'pending') pending.push(cause);
+    if (note !== undefined) notes.push({ note, dueUs: cause.dueUs });
+    else if (cause.state === 'pending') pending.push(cause);
     else wakeUs = Math.min(wakeUs, cause.dueUs);
   }
+  // What was due first counts first, however long nobody looked.
+  notes.sort((a, b) => a.dueUs - b.dueUs);
+  const publish = notes.slice(0, ROUND_NOTES).map(({ note }) => note);
   const survey = choose(pending);
   // Orders in force come after those that are not there yet.
   for (const order of state.touched.keys()) {

@@ -191,7 +191,7 @@ describe('a certificate', () => {
     ['/logs/0/entries/0/proof/1', ['', 'AAAA', `${hash('a')}AAAA`]],
   ])('is refused with another %s', (pointer, values) => {
     for (const value of values)
-      expect(() => open(fileOf(replaced(pointer, value))), `${value}`).toThrow(malformed(pointer));
+      expect(() => open(fileOf(replaced(pointer, value))), String(value)).toThrow(malformed(pointer));
   });
 
   it('takes any time in UTC, with or without a fraction', () => {

@@ -3,10 +3,19 @@ import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { formatHex } from '../../../src/core/bytes.js';
 import type { TokenFacts } from '../../../src/protocol/token-keys.js';
-import { NaiveWorld, type Name, type Op, type Policy, type Target, type Token, type Valve } from './naive-world.js';
+import {
+  AS,
+  issuerOf,
+  NaiveWorld,
+  type Name,
+  type Op,
+  type Policy,
+  type Target,
+  type Token,
+  type Valve,
+} from './naive-world.js';
 import { SETTINGS, SmallKeelson, type Said } from './small-keelson.js';
 
-const AS = 'https://as';
 const BOSS = { issuer: 'hr', id: 'boss' };
 const policies: Record<string, Policy> = {
   hr: { owns: ['hr', 'iss0'], expects: [], groupless: [] },
@@ -17,7 +26,7 @@ const policies: Record<string, Policy> = {
 const among = (prefix: string, count: number): fc.Arbitrary<string> => fc.nat(count - 1).map((n) => `${prefix}${n}`);
 const maybe = <T>(arbitrary: fc.Arbitrary<T>): fc.Arbitrary<T | undefined> => fc.option(arbitrary, { nil: undefined });
 const human: fc.Arbitrary<Name> = among('h', 3).map((id) => ({ issuer: 'hr', id }));
-const alias: fc.Arbitrary<Name> = fc.tuple(among('iss', 2), among('a', 2)).map(([issuer, id]) => ({ issuer, id }));
+const alias: fc.Arbitrary<Name> = fc.record({ issuer: fc.constantFrom('iss0', 'iss1', AS), id: among('a', 2) });
 const person = fc.oneof(human, alias);
 const source = fc.constantFrom('hr', 'okta');
 const agent = among('agent', 3);
@@ -42,6 +51,7 @@ const token = fc.record({
   issued: fc.nat(20),
   user: maybe(person),
   parent: maybe(fc.nat(7)),
+  isNameless: fc.nat(3).map((n) => n === 0),
 });
 const tokens = fc
   .array(token, { minLength: 4, maxLength: 8 })
@@ -108,8 +118,8 @@ const ops: fc.Arbitrary<Op> = fc.oneof(
       in: ahead,
     }),
   },
-  { weight: 2, arbitrary: op('reinstate', { source, principal: person }) },
-  { weight: 1, arbitrary: op('join', { source, principal: person }) },
+  { weight: 2, arbitrary: op('reinstate', { source, principal: person, in: ahead }) },
+  { weight: 1, arbitrary: op('join', { source, principal: person, in: ahead }) },
   {
     weight: 3,
     arbitrary: op('move', {
@@ -117,12 +127,15 @@ const ops: fc.Arbitrary<Op> = fc.oneof(
       principal: person,
       removed: fc.uniqueArray(group, { maxLength: 2 }),
       added: fc.uniqueArray(group, { maxLength: 2 }),
+      in: ahead,
     }),
   },
   {
     weight: 2,
     arbitrary: op('request', { principal: person, security: fc.boolean(), effect, mode, successor, in: ahead }),
   },
+  { weight: 2, arbitrary: op('request', { principal: person, group, security: fc.boolean(), effect, in: ahead }) },
+  { weight: 2, arbitrary: op('sign_out', { principal: alias }) },
   { weight: 3, arbitrary: op('request', { target, security: fc.boolean(), effect, in: ahead }) },
   { weight: 1, arbitrary: op('lift', { nth }) },
   { weight: 1, arbitrary: op('cancel', { nth, by }) },
@@ -132,8 +145,20 @@ const ops: fc.Arbitrary<Op> = fc.oneof(
   { weight: 2, arbitrary: op('pass', { minutes: fc.constantFrom(10, 20, 60) }) },
 );
 
-const tellTarget = ({ type, value }: Target): object =>
-  type === 'token' ? { type, issuer: AS, value: `jti${value}` } : { type, value };
+const jtiOf = (n: number): string => `jti${n}`;
+const digestOf = (n: number): string => String(n).repeat(64).slice(0, 64);
+/** As those tell who saw it. */
+const tellToken = ({ n, isNameless, subject, client }: Token): object => ({
+  ...(isNameless === true ? { digest: digestOf(n) } : { jti: jtiOf(n) }),
+  ...some({ issuer: AS, subject, client_id: client }),
+});
+
+function tellTarget({ type, value }: Target, tokens: readonly Token[]): object {
+  if (type === 'session') return some({ type, issuer: issuerOf(value), value });
+  if (type !== 'token') return { type, value };
+  const isNameless = tokens[Number(value)]?.isNameless === true;
+  return { type, issuer: AS, ...(isNameless ? { digest: digestOf(Number(value)) } : { value: jtiOf(Number(value)) }) };
+}
 
 /** An op as the event that says it. `orders`: the ids of causes that have an order. */
 function eventOf(one: Op, tokens: readonly Token[], orders: readonly string[], nowUs: number): Said | undefined {
@@ -164,32 +189,36 @@ function eventOf(one: Op, tokens: readonly Token[], orders: readonly string[], n
         principal: one.principal,
         agent: one.agent,
         session_id: one.session,
+        issuer: issuerOf(one.session),
       });
     case 'delegate': {
       const { delegation, from, fromAgent, toAgent, parent } = one;
       return event('delegation.granted', { delegation, from, from_agent: fromAgent, to_agent: toAgent, parent });
     }
     case 'session':
-      return event('session.started', { session_id: one.session, user: one.user, agent: one.agent });
+      return event('session.started', {
+        ...{ session_id: one.session, issuer: issuerOf(one.session), user: one.user, agent: one.agent },
+      });
     case 'see': {
       const seen = tokens[one.token];
       if (seen === undefined) return undefined;
-      const { n, subject, agent, client, grant, delegation, session, user, parent } = seen;
+      const { agent, grant, delegation, session, user, parent } = seen;
+      const nameOf = tokens[parent ?? -1]?.isNameless === true ? digestOf : jtiOf;
       return event('token.seen', {
-        token: some({ jti: `jti${n}`, issuer: AS, subject, client_id: client }),
+        token: tellToken(seen),
         ...{ agent, grant, delegation, session_id: session, user },
-        parent: parent === undefined ? undefined : `jti${parent}`,
+        parent: parent === undefined ? undefined : nameOf(parent),
       });
     }
     case 'decide': {
       const used = tokens[one.token];
       if (used === undefined) return undefined;
-      const { n, subject, agent, client, grant, delegation, session, tool, environment } = used;
+      const { agent, client, grant, delegation, session, tool, environment } = used;
       return event('decision.made', {
         decision: 'allow',
         agent: agent ?? 'agent-of-nobody',
         tool: tool ?? 'tool-of-nobody',
-        token: some({ jti: `jti${n}`, issuer: AS, subject, client_id: client }),
+        token: tellToken(used),
         ...{ client, grant, delegation, user: one.user },
         context: some({ session_id: session, environment }),
       });
@@ -201,21 +230,25 @@ function eventOf(one: Op, tokens: readonly Token[], orders: readonly string[], n
         one.source,
       );
     case 'reinstate':
-      return event('principal.reinstated', { principal: one.principal }, one.source);
-    case 'join':
-      return event('principal.joined', { principal: one.principal }, one.source);
-    case 'move':
-      return event(
-        'principal.moved',
-        { principal: one.principal, groups_removed: one.removed, groups_added: one.added },
-        one.source,
-      );
+    case 'join': {
+      const type = one.op === 'join' ? 'principal.joined' : 'principal.reinstated';
+      return event(type, { principal: one.principal, effective_at: at(one.in) }, one.source);
+    }
+    case 'move': {
+      const { principal, removed, added } = one;
+      const members = { principal, groups_removed: removed, groups_added: added, effective_at: at(one.in) };
+      return event('principal.moved', members, one.source);
+    }
+    case 'sign_out': {
+      const target = { type: 'session', issuer: one.principal.issuer };
+      return event('revocation.requested', { principal: one.principal, target, effect: 'cutoff' }, 'okta');
+    }
     case 'request':
       return event(
         'revocation.requested',
         {
-          principal: one.principal,
-          target: one.target && tellTarget(one.target),
+          ...{ principal: one.principal, group: one.group },
+          target: one.target && tellTarget(one.target, tokens),
           security: one.security,
           effect: one.effect,
           mode: one.mode,
@@ -249,11 +282,11 @@ function eventOf(one: Op, tokens: readonly Token[], orders: readonly string[], n
 }
 
 const factsOf = (
-  { n, subject, agent, client, grant, delegation, session, groups, tool, environment }: Token,
+  { n, isNameless, subject, agent, client, grant, delegation, session, groups, tool, environment }: Token,
   issuedAtUs: number,
 ): TokenFacts => ({
   issuer: AS,
-  jti: `jti${n}`,
+  ...(isNameless === true ? { digest: digestOf(n) } : { jti: jtiOf(n) }),
   subjects: subject === undefined ? [] : [subject],
   agents: agent === undefined ? [] : [agent],
   clientId: client,
@@ -327,7 +360,7 @@ class Both {
   #verdicts(token: Token): Record<(typeof WHICH)[number], boolean> {
     const { nowUs } = this.keelson;
     return {
-      fresh: this.keelson.check({ ...factsOf(token, nowUs), jti: 'new' }).revoked,
+      fresh: this.keelson.check({ ...factsOf(token, nowUs), jti: 'new', digest: undefined }).revoked,
       issued: this.keelson.check(factsOf(token, this.#timesUs[token.issued] ?? nowUs)).revoked,
       old: this.keelson.check(factsOf(token, 1)).revoked,
     };
@@ -468,6 +501,25 @@ const cases: [string, Token[], Op[], number[]?][] = [
       { op: 'see', token: 0 },
       { op: 'offboard', source: 'hr', principal: h0 },
       { op: 'see', token: 1 },
+    ],
+  ],
+  [
+    'a group that is lost later than it was given again is lost by every name, also by one that is told then',
+    named({ subject: a0, groups: ['group0'] }),
+    [
+      { op: 'move', source: 'hr', principal: h0, removed: ['group0'], added: [], in: 25 },
+      { op: 'move', source: 'hr', principal: h0, removed: [], added: ['group0'] },
+      { op: 'pass', minutes: 60 },
+      { op: 'link', source: 'hr', person: h0, alias: a0 },
+    ],
+  ],
+  [
+    'of two that wait the one that is due first counts first, also when nobody was there to see it',
+    named({ subject: h0, groups: ['group0'] }),
+    [
+      { op: 'move', source: 'hr', principal: h0, removed: ['group0'], added: [], in: 25 },
+      { op: 'move', source: 'hr', principal: h0, removed: [], added: ['group0'], in: 5 },
+      { op: 'pass', minutes: 60 },
     ],
   ],
 ];

@@ -28,6 +28,8 @@ export interface Token {
   readonly user?: Name | undefined;
   /** The token it was exchanged for. */
   readonly parent?: number | undefined;
+  /** It has no id; who sees it knows it by its digest. */
+  readonly isNameless?: boolean;
 }
 
 export type Op =
@@ -49,12 +51,15 @@ export type Op =
   /** The graph takes in so much of what it was not told yet. */
   | { op: 'fold'; count: number }
   | { op: 'offboard'; source: string; principal: Name; scope?: 'source'; successor?: Name; in?: number }
-  | { op: 'reinstate'; source: string; principal: Name }
-  | { op: 'join'; source: string; principal: Name }
-  | { op: 'move'; source: string; principal: Name; removed: string[]; added: string[] }
+  | { op: 'reinstate' | 'join'; source: string; principal: Name; in?: number }
+  | { op: 'move'; source: string; principal: Name; removed: string[]; added: string[]; in?: number }
+  /** The provider that the person signs in at says that they are out: of all sessions there. */
+  | { op: 'sign_out'; principal: Name }
   | {
       op: 'request';
       principal?: Name;
+      /** Of a person: what they hold as a member of this group alone. */
+      group?: string;
       target?: Target;
       security: boolean;
       effect?: 'block' | 'cutoff';
@@ -99,22 +104,28 @@ export interface Policy {
 export const nameOf = ({ issuer, id }: Name): string => `principal/${issuer}/${id}`;
 const memberOf = (person: string, group: string): string => `member/${person}/${group}`;
 
+/** Who issues the tokens. */
+export const AS = 'as';
+/** Whose a session is, where that is said when it starts; of others tokens say it. */
+export const issuerOf = (session: string | undefined): string | undefined => (session === 'session0' ? AS : undefined);
+
 interface Order {
-  /** The happening that put it in force. */
+  /** The happening that put it in force, and after how many others it came into it. */
   since: number;
-  /** The minute until which it waits; and whether it does so for a second person. */
+  began?: number;
+  /** The minute until which it waits, and a bit, for of two the one that was said first comes first; and whether it does so for a second person. */
   due?: number | undefined;
   isHeld?: boolean;
   /** Whether a second person was ever asked. */
   wasHeld?: boolean;
   /** When it was to be, where that lay ahead. */
   planned?: number;
-  readonly kind: 'leaver' | 'scope' | 'request' | 'mover';
+  readonly kind: 'leaver' | 'scope' | 'request' | 'mover' | 'group' | 'sign_out' | 'return';
   readonly source: string;
   readonly principal?: string;
   readonly target?: string;
   readonly security: boolean;
-  /** Of a mover: what it took, and what it gave. */
+  /** Of a mover: what it took, and what it gave; of a request: what it is about. */
   readonly groups: string[];
   readonly given: string[];
   readonly effect: 'block' | 'cutoff';
@@ -150,9 +161,12 @@ export class NaiveWorld {
   readonly #cut = new Map<string, number>();
   /** When grants and sessions were first spoken of. */
   readonly #began = new Map<string, number>();
+  /** When sessions were first spoken of as those of who issues the tokens. */
+  readonly #atIssuer = new Map<string, number>();
   /** How much has happened, and how many minutes went by. */
   #now = 0;
   #minute = 0;
+  #begun = 0;
   /** By source: whom it ever named, and who left it when. */
   readonly #named = new Map<string, Set<string>>();
   readonly #left = new Map<string, Map<string, number>>();
@@ -176,13 +190,31 @@ export class NaiveWorld {
     if (!this.isPrompt && (op.op === 'see' || op.op === 'session' || op.op === 'decide')) {
       this.#unknown.push({ op, at: this.#now });
     } else this.#take(op, this.#now);
-    for (const order of this.#orders) {
-      if (order.due === undefined || order.due > this.#minute) continue;
-      order.due = undefined;
-      order.isOpen = true;
-      order.since = this.#now;
-    }
     this.#settle();
+    for (let due = this.#nextDue(); due !== undefined; due = this.#nextDue()) {
+      due.due = undefined;
+      due.since = this.#now;
+      this.#begin(due);
+      this.#settle();
+    }
+  }
+
+  /** What was to be first of what has come due. */
+  #nextDue(): Order | undefined {
+    const [first] = this.#orders
+      .filter(({ due }) => due !== undefined && due <= this.#minute)
+      .sort((a, b) => a.due! - b.due!);
+    return first;
+  }
+
+  /** From now on it counts. */
+  #begin(order: Order): void {
+    if (order.kind === 'return') this.#giveBack(order);
+    else {
+      order.isOpen = true;
+      order.began = ++this.#begun;
+      if (order.kind === 'mover') this.#giveGroups(order);
+    }
   }
 
   /** @param at the happening that said it. */
@@ -212,7 +244,7 @@ export class NaiveWorld {
         break;
       case 'grant':
         this.#first(`grant/${op.grant}`, at);
-        if (op.session !== undefined) this.#first(`session/${op.session}`, at);
+        this.#startSession(op.session, at);
         hang(`grant/${op.grant}`, person(op.principal), thing('agent', op.agent), thing('session', op.session));
         break;
       case 'delegate':
@@ -223,16 +255,16 @@ export class NaiveWorld {
         );
         break;
       case 'session':
-        this.#first(`session/${op.session}`, at);
+        this.#startSession(op.session, at);
         hang(`session/${op.session}`, person(op.user), thing('agent', op.agent));
         break;
       case 'see':
         this.#seen.add(op.token);
-        this.#begin(op.token, at);
+        this.#note(op.token, at);
         break;
       case 'decide':
         this.#used.add(op.token);
-        this.#begin(op.token, at);
+        this.#note(op.token, at);
         break;
       case 'fold':
         for (const known of this.#unknown.splice(0, op.count)) this.#take(known.op, known.at);
@@ -241,20 +273,27 @@ export class NaiveWorld {
         this.#offboard(op);
         break;
       case 'reinstate':
-        this.#giveBack(op.source, nameOf(op.principal));
+        this.#return(op);
         break;
       case 'join':
         // Only somebody whom this source let go can come back.
-        if (this.#leaves(op.source).some(({ subjects }) => subjects.has(nameOf(op.principal)))) {
-          this.#giveBack(op.source, nameOf(op.principal));
-        }
+        if (this.#leaves(op.source).some(({ subjects }) => subjects.has(nameOf(op.principal)))) this.#return(op);
         break;
       case 'move':
-        this.#move(op.source, nameOf(op.principal), op.removed, op.added);
+        this.#move(op);
+        break;
+      case 'sign_out':
+        this.#order({
+          kind: 'sign_out',
+          source: op.principal.issuer,
+          principal: nameOf(op.principal),
+          effect: 'cutoff',
+        });
         break;
       case 'request':
         this.#order({
-          kind: 'request',
+          kind: op.group === undefined ? 'request' : 'group',
+          groups: op.group === undefined ? [] : [op.group],
           source: 'admin',
           security: op.security,
           effect: op.effect ?? 'block',
@@ -339,9 +378,11 @@ export class NaiveWorld {
 
   #plan(minutes: number | undefined): Partial<Order> {
     if (minutes === undefined) return {};
-    const due = this.#minute + minutes;
+    const due = this.#minute + minutes + this.#bit();
     return { isOpen: false, due, planned: due };
   }
+
+  #bit = (): number => this.#now / 1e6;
 
   #offboard(op: Extract<Op, { op: 'offboard' }>): void {
     const { source } = op;
@@ -357,7 +398,7 @@ export class NaiveWorld {
     const isBurst =
       leavers.length > this.valve.count && leavers.length > this.valve.share * this.#named.get(source)!.size;
     const plan = this.#plan(op.in);
-    const until = Math.max(this.#minute + HELD_MINUTES, plan.planned ?? 0);
+    const until = Math.max(this.#minute + HELD_MINUTES + this.#bit(), plan.planned ?? 0);
     this.#order({
       ...{ kind, source, principal },
       ...(op.successor === undefined ? {} : { successor: nameOf(op.successor) }),
@@ -374,22 +415,26 @@ export class NaiveWorld {
     if ('by' in op && op.by !== 'admin' && (op.by !== order.source || order.wasHeld === true || order.security)) return;
     if (op.op === 'cancel') order.due = undefined;
     else if (op.op === 'reschedule') {
-      if (!isHeld) order.due = order.planned = this.#minute + op.in;
+      if (!isHeld) order.due = order.planned = this.#minute + op.in + this.#bit();
     } else if (isHeld) {
       order.isHeld = false;
       order.due = op.op === 'deny_leave' ? undefined : (order.planned ?? 0);
     }
   }
 
-  #order(more: Pick<Order, 'kind' | 'source'> & Partial<Order>): Order {
-    const order: Order = {
+  #order(more: Pick<Order, 'kind' | 'source'> & Partial<Order>): void {
+    const order = this.#make(more);
+    this.#orders.push(order);
+    if (order.isOpen) this.#begin(order);
+  }
+
+  #make(more: Pick<Order, 'kind' | 'source'> & Partial<Order>): Order {
+    return {
       ...{ since: this.#now, security: false, groups: [], given: [], isOpen: true, held: new Map() },
       effect: 'block',
       subjects: new Set(more.principal === undefined ? [] : [more.principal]),
       ...more,
     };
-    this.#orders.push(order);
-    return order;
   }
 
   /** What lets somebody go, or will, whoever's word it is. */
@@ -411,11 +456,34 @@ export class NaiveWorld {
     );
   };
 
-  #giveBack(source: string, principal: string): void {
-    const human = this.humanOf(principal);
-    for (const order of this.#leaves(source)) {
-      if (order.due !== undefined && order.principal === principal) order.due = undefined;
-      else if (order.isOpen && [...order.subjects].some((one) => human.has(one))) this.#lift(order);
+  #return(op: Extract<Op, { op: 'reinstate' | 'join' }>): void {
+    const order = this.#make({
+      ...{ kind: 'return', source: op.source, principal: nameOf(op.principal) },
+      ...this.#plan(op.in),
+    });
+    // Who is to leave before they come back leaves all the same.
+    this.#callOff(order, ({ due }) => order.due === undefined || due! >= order.due);
+    if (order.due === undefined) this.#giveBack(order);
+    else this.#orders.push(order);
+  }
+
+  /** What that source said before, of who comes back by it. */
+  #leavesBefore(back: Order): Order[] {
+    const at = this.#orders.indexOf(back);
+    return this.#leaves(back.source).filter((order) => at < 0 || this.#orders.indexOf(order) < at);
+  }
+
+  #callOff(back: Order, isMeant: (leave: Order) => boolean): void {
+    for (const order of this.#leavesBefore(back)) {
+      if (order.due !== undefined && order.principal === back.principal && isMeant(order)) order.due = undefined;
+    }
+  }
+
+  #giveBack(back: Order): void {
+    this.#callOff(back, () => true);
+    const human = this.humanOf(back.principal!);
+    for (const order of this.#leavesBefore(back)) {
+      if (order.isOpen && [...order.subjects].some((one) => human.has(one))) this.#lift(order);
     }
   }
 
@@ -430,35 +498,50 @@ export class NaiveWorld {
     order.held.delete(thing);
   }
 
-  #begin(token: number, at: number): void {
+  #note(token: number, at: number): void {
     const { grant, session } = this.tokens[token] ?? {};
-    for (const thing of [`grant/${grant}`, `session/${session}`]) this.#first(thing, at);
+    this.#first(`grant/${grant}`, at);
+    this.#startSession(session, at, AS);
   }
 
-  #first(thing: string, at: number): void {
-    this.#began.set(thing, Math.min(at, this.#began.get(thing) ?? Infinity));
+  #startSession(session: string | undefined, at: number, issuer = issuerOf(session)): void {
+    this.#first(`session/${session}`, at);
+    if (issuer === AS) this.#first(`session/${session}`, at, this.#atIssuer);
   }
 
-  #move(source: string, principal: string, removed: string[], added: string[]): void {
+  #first(thing: string, at: number, times = this.#began): void {
+    times.set(thing, Math.min(at, times.get(thing) ?? Infinity));
+  }
+
+  #move({ source, principal, removed, added, in: minutes }: Extract<Op, { op: 'move' }>): void {
     const given = added.filter((group) => !removed.includes(group));
     const groups = removed.filter((group) => !added.includes(group));
-    const movers = this.#orders.filter((order) => order.kind === 'mover' && order.source === source);
-    const wasLost = movers.some(
-      (one) => one.subjects.has(principal) && one.groups.some((group) => given.includes(group)),
+    const wasLost = this.#movers(source).some(
+      (one) => one.subjects.has(nameOf(principal)) && one.groups.some((group) => given.includes(group)),
     );
     if (groups.length === 0 && !wasLost) return;
-    const human = this.humanOf(principal);
-    for (const mover of movers) {
-      if (!mover.isOpen || ![...mover.subjects].some((one) => human.has(one))) continue;
-      for (const one of human) for (const group of given) this.#letGo(mover, memberOf(one, group));
-    }
-    this.#order({ kind: 'mover', source, principal, groups, given });
+    this.#order({ kind: 'mover', source, principal: nameOf(principal), groups, given, ...this.#plan(minutes) });
   }
 
-  /** What a mover took and the same source did not give the same person again since. */
+  /** That are or were in force, or wait. */
+  #movers = (source: string): Order[] =>
+    this.#orders.filter((order) => order.kind === 'mover' && order.source === source);
+
+  /** Who has a group again has it by every name. Only what was said later gives back what was taken. */
+  #giveGroups(order: Order): void {
+    const human = this.humanOf(order.principal!);
+    for (const earlier of this.#movers(order.source)) {
+      if (earlier === order) break;
+      if (!earlier.isOpen || ![...earlier.subjects].some((one) => human.has(one))) continue;
+      for (const one of human) for (const group of order.given) this.#letGo(earlier, memberOf(one, group));
+    }
+  }
+
+  /** What a mover took and the same source did not give the same person again: said later, and in force later. */
   #stillLost(order: Order, human: Set<string>): string[] {
-    const later = this.#orders.slice(this.#orders.indexOf(order) + 1).filter(({ isOpen, kind, source, subjects }) => {
-      return isOpen && kind === 'mover' && source === order.source && [...subjects].some((one) => human.has(one));
+    const later = this.#orders.slice(this.#orders.indexOf(order) + 1).filter((one) => {
+      const isThere = one.isOpen && one.kind === 'mover' && one.source === order.source && one.began! > order.began!;
+      return isThere && [...one.subjects].some((subject) => human.has(subject));
     });
     return order.groups.filter((group) => !later.some(({ given }) => given.includes(group)));
   }
@@ -497,9 +580,13 @@ export class NaiveWorld {
       const groups = this.#stillLost(order, human);
       return new Map([...human].flatMap((one) => groups.map((group) => [memberOf(one, group), 'ends' as const])));
     }
+    if (order.kind === 'sign_out') return this.#signedOut(order, human);
     const owns = order.kind === 'scope' ? this.ownsOf(order.source) : undefined;
     const wanted = new Map<string, End>();
     const ends = order.effect === 'block' ? 'ends' : 'cut';
+    if (order.kind === 'group') {
+      return new Map([...human].flatMap((one) => order.groups.map((group) => [memberOf(one, group), ends])));
+    }
     if (order.target !== undefined) wanted.set(order.target, ends);
     for (const one of human) if (owns === undefined || owns.includes(one.split('/')[1]!)) wanted.set(one, ends);
     const owned = order.kind === 'scope' || order.principal === undefined ? [] : this.#ownedBy(human);
@@ -525,12 +612,23 @@ export class NaiveWorld {
     return wanted;
   }
 
+  /** By their names at the provider they have to sign in again, and sessions there that had begun are over. */
+  #signedOut(order: Order, human: Set<string>): Map<string, End> {
+    const signedOut = new Map<string, End>();
+    for (const one of human) if (one.split('/')[1] === order.source) signedOut.set(one, 'cut');
+    for (const one of order.source === AS ? this.#reachOf(human) : []) {
+      const began = this.#atIssuer.get(one);
+      if (began !== undefined) signedOut.set(one, began <= order.since ? 'ends' : 'cut');
+    }
+    return signedOut;
+  }
+
   /** What belongs to names that turned out to be somebody else's. */
   #lost(order: Order, gone: Set<string>): Set<string> {
     const lost = new Set(gone);
     for (const one of gone) for (const group of order.groups) lost.add(memberOf(one, group));
-    if (order.kind === 'mover' || gone.size === 0) return lost;
-    const owned = order.kind === 'scope' ? [] : this.#ownedBy(gone);
+    if (order.kind === 'mover' || order.kind === 'group' || gone.size === 0) return lost;
+    const owned = order.kind === 'scope' || order.kind === 'sign_out' ? [] : this.#ownedBy(gone);
     for (const agent of owned) lost.add(agent);
     const ending = owned.filter((agent) => this.#endOf(agent, gone, order) !== undefined);
     const reach = this.#reachOf(new Set([...gone, ...ending]));
