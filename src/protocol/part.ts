@@ -121,7 +121,7 @@ function checkCount(changes: readonly Change[]): void {
 }
 
 function readLong(value: unknown): bigint | undefined {
-  if (typeof value === 'bigint') return value <= MAX_INT64 && value >= -MAX_INT64 ? value : undefined;
+  if (typeof value === 'bigint') return value <= MAX_INT64 ? value : undefined;
   return typeof value === 'number' && Number.isSafeInteger(value) ? BigInt(value) : undefined;
 }
 

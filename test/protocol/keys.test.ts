@@ -4,7 +4,7 @@ import { describe, expect, it } from 'vitest';
 import { formatHex } from '../../src/core/bytes.js';
 import { portableHasher } from '../../src/core/portable.js';
 import { nodeHasher as hasher } from '../../src/platform/hasher.js';
-import { deriveKey, type KeyType } from '../../src/protocol/keys.js';
+import { deriveKey, makeKeyDeriver, type KeyType } from '../../src/protocol/keys.js';
 import { keysOfToken, type TokenFacts } from '../../src/protocol/token-keys.js';
 
 const guardKey = createHash('sha256').update('guard').digest();
@@ -36,6 +36,23 @@ describe('deriveKey', () => {
         },
       ),
     );
+  });
+
+  it('is that for secrets around the length of a block, and texts of any length, one after the other', () => {
+    for (const length of [0, 1, 63, 64, 65, 130]) {
+      const secret = Buffer.alloc(length, 0xa5);
+      expect(formatHex(deriveKey(hasher, secret, 'tool', '', 'x'))).toBe(keyOf(secret, 'tool', '', 'x'));
+    }
+    for (const unit of ['x', '\u007f', '\u0080', 'é', '€', '😀', 'x€']) {
+      const derive = makeKeyDeriver(hasher, guardKey);
+      for (let length = 0; length < 260; length++) {
+        const value = unit.repeat(length);
+        const [short, long] = [derive('tool', ''), derive('tool', 'issuer', value, 'more')].map(formatHex);
+        expect([short, long]).toEqual([keyOf(guardKey, 'tool', ''), keyOf(guardKey, 'tool', 'issuer', value, 'more')]);
+      }
+    }
+    const long = 'x'.repeat(5000);
+    expect(formatHex(deriveKey(hasher, guardKey, 'tool', long, '€'))).toBe(keyOf(guardKey, 'tool', long, '€'));
   });
 
   it('tells apart what only the borders between parts tell apart', () => {

@@ -68,6 +68,18 @@ describe('a part', () => {
     );
   });
 
+  it('may hold nothing, and names nothing that a change has not', () => {
+    const term = (1n << 63n) - 1n;
+    for (const none of [{}, { changes: null }, { changes: [] }]) {
+      expect(parsePart('revocation.ordered', { term, ...none })).toEqual({ term, changes: [] });
+    }
+    const keys = new Uint8Array(32).fill(5);
+    expect(formatChanges([{ change: 'expire', keys }])).toStrictEqual([{ change: 'expire', keys: KEYS }]);
+    expect(formatChanges([{ change: 'cutoff', atUs: 1, keys }])).toStrictEqual([
+      { change: 'cutoff', keys: KEYS, at: '1970-01-01T00:00:00.000001Z' },
+    ]);
+  });
+
   it('holds 3,000 keys in one record and no more', () => {
     const full: Change[] = [
       { change: 'block', order: ORDER, keys: new Uint8Array(16 * (MAX_PART_KEYS - 1)) },
@@ -111,7 +123,16 @@ describe('a part', () => {
     ['a negative term', { term: -1n }, '/term'],
     ['a term in words', { term: '1' }, '/term'],
     ['changes that are no array', { changes: {} }, '/changes'],
+    ['a term that no long holds', { term: 1n << 63n }, '/term'],
     ['a change that is none', { changes: [null] }, '/changes/0'],
+    ['a change in words', { changes: ['block'] }, '/changes/0'],
+    ['an order that is longer', { order: `${ORDER}0`, changes: [{ change: 'block', keys: KEYS }] }, '/changes/0/order'],
+    [
+      'an order with more before it',
+      { order: `x${ORDER}`, changes: [{ change: 'block', keys: KEYS }] },
+      '/changes/0/order',
+    ],
+    ['a list of orders', { order: [ORDER], changes: [{ change: 'block', keys: KEYS }] }, '/changes/0/order'],
     ['an unknown change', { changes: [{ change: 'allow', keys: KEYS }] }, '/changes/0/change'],
     ['no change', { changes: [{ change: null, keys: KEYS }] }, '/changes/0/change'],
     ['no keys', { changes: [{ change: 'expire', keys: null }] }, '/changes/0/keys'],

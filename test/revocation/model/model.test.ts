@@ -522,6 +522,35 @@ const cases: [string, Token[], Op[], number[]?][] = [
       { op: 'pass', minutes: 60 },
     ],
   ],
+  [
+    'who is to leave before they come back leaves',
+    named({ subject: h0 }),
+    [
+      { op: 'offboard', source: 'hr', principal: h0, in: 5 },
+      { op: 'reinstate', source: 'hr', principal: h0, in: 25 },
+      { op: 'pass', minutes: 10 },
+      { op: 'pass', minutes: 20 },
+    ],
+  ],
+  [
+    'who is back before they were to leave stays',
+    named({ subject: h0 }),
+    [
+      { op: 'offboard', source: 'hr', principal: h0, in: 5 },
+      { op: 'reinstate', source: 'hr', principal: h0, in: 25 },
+      { op: 'reschedule', nth: 0, by: 'hr', in: 35 },
+      { op: 'pass', minutes: 60 },
+    ],
+  ],
+  [
+    'who leaves after it was said when they come back has left',
+    named({ subject: h0 }),
+    [
+      { op: 'reinstate', source: 'hr', principal: h0, in: 5 },
+      { op: 'offboard', source: 'hr', principal: h0 },
+      { op: 'pass', minutes: 10 },
+    ],
+  ],
 ];
 
 describe('revocation against a naive world', { timeout: 300_000 }, () => {
