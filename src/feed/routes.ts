@@ -14,6 +14,8 @@ import type { Feed } from './feed.js';
 import type { FeedKeys } from './keys.js';
 import type { Instance } from './instances.js';
 import type { FeedMetrics } from './metrics.js';
+import type { Points } from './points.js';
+import { Polls } from './polls.js';
 import { Snapshots } from './snapshots.js';
 import { Turns } from './turns.js';
 
@@ -22,6 +24,7 @@ export interface FeedRoutesOptions extends InstanceAuth {
   readonly acks: Acks;
   readonly keys: FeedKeys;
   readonly metrics: FeedMetrics;
+  readonly points: Pick<Points, 'onOut'>;
 }
 
 export const FEED_TYPE = 'application/vnd.keelson.feed';
@@ -46,7 +49,9 @@ function registerReads(http: Http, options: FeedRoutesOptions): void {
   const { feed, keys, metrics } = options;
   const snapshots = new Snapshots({ core: () => feed.core, metrics });
   const fetches = new Turns(MAX_WAITING);
-  const polls = new Turns(MAX_WAITING);
+  const polls = new Polls();
+  const stop = options.points.onOut(polls.end);
+  http.addHook('preClose', async () => stop());
   http.get(
     '/v1/feed/keys',
     { config: signed, schema: { tags, summary: 'The feed keys in force, signed by the root' } },
@@ -105,7 +110,7 @@ function registerReads(http: Http, options: FeedRoutesOptions): void {
       const { from: text, waitS = '0' } = request.query;
       const from = parseInteger('from', text, 0, MAX_SEQ);
       const waitMs = parseInteger('waitS', waitS, 0, MAX_WAIT_S) * 1000;
-      await polls.take(instance, () => feed.changed(from, waitMs, whenGone(reply)));
+      await polls.take(instance, whenGone(reply), (signal) => feed.changed(from, waitMs, signal));
       const frame = feed.core.frameFrom(from);
       // 410 (RFC 9110 §15.5.11): these changes are not told any more.
       if (frame === undefined) throw new KeelsonError('erased', 'these changes are not kept: fetch the snapshot');

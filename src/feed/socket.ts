@@ -15,12 +15,10 @@ import type { LeaseRequest } from '../protocol/grant.js';
 import { authenticateInstance } from './caller.js';
 import type { Instance } from './instances.js';
 import type { CutOff } from './metrics.js';
-import type { Points } from './points.js';
 import { readLeaseRequest, type FeedRoutesOptions } from './routes.js';
 import type { FeedSettings } from './settings.js';
 
 export interface SocketOptions extends FeedRoutesOptions {
-  readonly points: Pick<Points, 'onOut'>;
   readonly settings: Pick<FeedSettings, 'KEELSON_FEED_CONNECTIONS' | 'KEELSON_FEED_BUFFER_BYTES'>;
   readonly logger: Logger;
   /** Who says nothing for so long is not there any more; milliseconds. */

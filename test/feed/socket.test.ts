@@ -12,6 +12,8 @@ import { FeedCore } from '../../src/feed/core.js';
 import type { FrameListener } from '../../src/feed/feed.js';
 import type { Instance } from '../../src/feed/instances.js';
 import { FeedMetrics } from '../../src/feed/metrics.js';
+import type { OutListener } from '../../src/feed/points.js';
+import { registerFeed } from '../../src/feed/routes.js';
 import { registerSocket } from '../../src/feed/socket.js';
 import { createHttp } from '../../src/http/create-http.js';
 import type { Http } from '../../src/http/http.js';
@@ -31,6 +33,9 @@ const table = new FactTable(hasher);
 const core = new FeedCore({ signer, ledger: realm.ledger, generation: 1, table, keptFacts: 100 });
 const metrics = new Registry();
 const frames = new Set<FrameListener>();
+const outs = new Set<OutListener>();
+/** Of polls that wait. */
+const polling = new Set<AbortSignal>();
 const lookups: string[] = [];
 const opened: WebSocket[] = [];
 let http: Http;
@@ -67,7 +72,7 @@ beforeAll(async () => {
   const publishOwn = async (): Promise<[]> => [];
   const logger = pino({ level: 'silent' });
   feedMetrics.watch(http);
-  await registerSocket(http, {
+  const options = {
     realm,
     clock: { nowUs: () => BigInt(Date.now()) * 1000n, monotonicMs: () => performance.now() },
     instances: {
@@ -79,9 +84,13 @@ beforeAll(async () => {
         return instance;
       },
     } as never,
-    points: { onOut: () => () => undefined },
+    points: { onOut: (listener: OutListener) => (outs.add(listener), () => void outs.delete(listener)) },
     feed: {
       core,
+      changed: async (_from: number, _timeoutMs: number, signal: AbortSignal) => {
+        polling.add(signal);
+        await once(signal, 'abort');
+      },
       onFrame: (listener: FrameListener) => (frames.add(listener), () => frames.delete(listener)),
       lease: async () => Buffer.from('a grant'),
     } as never,
@@ -91,7 +100,9 @@ beforeAll(async () => {
     metrics: feedMetrics,
     logger,
     silentMs: 3_000,
-  });
+  };
+  registerFeed(http, options);
+  await registerSocket(http, options);
   await http.listen({ host: '127.0.0.1', port: 0 });
   url = `ws://127.0.0.1:${(http.server.address() as AddressInfo).port}`;
 });
@@ -235,3 +246,29 @@ it('no more connect than may', async () => {
   expect(response.statusCode).toBe(503);
   for (const one of joined) one.socket.terminate();
 });
+
+it.each([
+  ['retired', 4401, 401, 'unauthenticated'],
+  ['again', 4412, 409, 'conflict'],
+] as const)(
+  'who is to have no connection any more (%s) is told so over a socket, and in a long poll',
+  async (...row) => {
+    const [why, close, status, code] = row;
+    const [mine, other] = [await join(`out ${why}`), await join(`in ${why}`)];
+    const path = '/v1/feed/changes?from=0&waitS=50';
+    const [answer] = [mine, other].map(({ me: { id, key } }) => {
+      const asked = { instance: id, atUs: Date.now() * 1000 };
+      const authorization = signRequest(key, realm.ledger, { method: 'GET', path }, asked);
+      return fetch(url.replace('ws', 'http') + path, { headers: { authorization } });
+    });
+    polling.clear();
+    while (polling.size < 2) await sleep(5);
+    const [first, second] = [...polling];
+    for (const listener of outs) listener(({ id }) => id.equals(mine.me.id), why);
+    expect(await mine.closed).toBe(close);
+    const answered = await answer!;
+    expect([answered.status, ((await answered.json()) as { code: string }).code]).toEqual([status, code]);
+    expect([first!.aborted, second!.aborted].sort()).toEqual([false, true]);
+    expect(other.socket.readyState).toBe(WebSocket.OPEN);
+  },
+);
