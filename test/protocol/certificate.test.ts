@@ -38,6 +38,7 @@ const full: Certificate = {
     ],
     asOf: [{ log: 'decisions/0/g1', size: 8 }],
   },
+  watched: [{ log: 'decisions/0/g1', from: 1, size: 9 }],
   logs: [
     {
       log: 'lifecycle/0/g1',
@@ -89,10 +90,11 @@ const document = {
       { issuer: '', token: 't-2' },
     ],
   },
+  watched: [{ from: 1, log: 'decisions/0/g1', size: 9 }],
 };
 
 type Tree = Record<string, unknown>;
-const OPTIONAL = /^\/(tokens|instances\/\d\/(ack|enrolled)|tokens\/shown\/\d\/use)$/;
+const OPTIONAL = /^\/(tokens|watched|instances\/\d\/(ack|enrolled)|tokens\/shown\/\d\/use)$/;
 
 /** The file of a document, signed whatever it is. */
 function fileOf(json: unknown): Uint8Array {
@@ -134,13 +136,12 @@ describe('a certificate', () => {
     expect([new Uint8Array(0), Buffer.from('[]')].map(looksLikeCertificate)).toEqual([false, false]);
   });
 
-  it('may say nothing of tokens, and hold nothing', () => {
-    const { tokens, ...rest } = full;
+  it('may say nothing of tokens and decisions, and hold nothing', () => {
+    const { tokens, watched, ...rest } = full;
     const none = { ...rest, records: [], reopened: [], instances: [], logs: [] };
     expect(open(writeCertificate(signer, none))).toStrictEqual(none);
-    expect(open(writeCertificate(signer, { ...none, tokens: { ...tokens!, shown: [], asOf: [] } })).tokens).toEqual({
-      ...{ count: 2, shown: [], asOf: [] },
-    });
+    const empty = { ...none, tokens: { ...tokens!, shown: [], asOf: [] }, watched: watched!.slice(1) };
+    expect(open(writeCertificate(signer, empty))).toStrictEqual(empty);
   });
 
   it('is refused where anything is missing, and says what', () => {
