@@ -137,11 +137,11 @@ export interface Agent {
   justification?: Json;
 }
 
-/** An order was followed to its end, at every enforcement point; or something contradicts how it ended. Members that are not named here are kept, sealed. */
+/** An order was followed to its end, at every enforcement point; or that takes long, or something contradicts how it ended. Members that are not named here are kept, sealed. */
 export interface Case {
   /** Unique within the producer's source; made by intake where absent. */
   id?: string;
-  type: 'case.closed' | 'case.reopened';
+  type: 'case.closed' | 'case.late' | 'case.reopened';
   timestamp: string;
   /** The producer's epoch and number in it, where it stamps its events. */
   epoch?: number;
@@ -175,13 +175,13 @@ export interface Case {
     /** When the last of them was. */
     last_acked_at?: Timestamp;
   }[];
-  /** The instances, as far as they fit. */
+  /** The instances, as far as they fit; while it goes on, those that have not attested it. */
   instances?: {
     /** The instance. */
     instance?: string;
     /** Its point. */
     point?: string;
-    /** `acked`, `partial`, `contradicting`, `fenced` or `absent`. */
+    /** `acked`, `partial`, `contradicting`, `fenced`, `unfenced` or `absent`; while it goes on also `silent`. */
     status?: string;
     /** The log of the entry with its ack. */
     log?: string;
@@ -194,7 +194,7 @@ export interface Case {
   }[];
   /** What is not proven. */
   incomplete?: {
-    /** As a code: those of the order; no_instances, unmapped_keys, contradicting_ack, allowed_after. */
+    /** As a code: those of the order; no_instances, unmapped_keys, contradicting_ack, unfenced, signalled_only, allowed_after. */
     reason?: string;
     /** Whose tokens it is about. */
     issuer?: string;
@@ -234,6 +234,10 @@ export interface Case {
     /** The type of the key that the order names. */
     key_type?: string;
   };
+  /** How long it had gone on, in milliseconds, when that was said. */
+  waited_ms?: number;
+  /** How many instances had not attested it then. */
+  count?: number;
 }
 
 /** An OAuth client's life: who registered it, when, why, approved by whom. Members that are not named here are kept, sealed. */

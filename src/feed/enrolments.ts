@@ -52,11 +52,12 @@ export class Enrolments {
     const nowUs = clock.nowUs();
     const { rows } = await database.query<EnrolmentRow>(
       `insert into keelson.feed_enrolment as e (hash, id, point, uses, uses_left, made_at_us, made_by, expires_at_us)
-       select $1, $2, point, $4, $4, $5, $6, $7 from keelson.feed_point where point = $3 and retired_at_us is null
+       select $1, $2, point, $4, $4, $5, $6, $7 from keelson.feed_point where point = $3 and retired_at_us is null and not signalled
        returning ${COLUMNS}`,
       [hashToken(token), makeTokenId(), point, uses, nowUs, madeBy, nowUs + BigInt(expiresInS) * 1_000_000n],
     );
-    if (rows[0] === undefined) throw new KeelsonError('not_found', 'there is no such point: enrol it first');
+    if (rows[0] === undefined)
+      throw new KeelsonError('not_found', 'there is no such point that can be joined: enrol it first');
     return { token, row: rows[0] };
   }
 

@@ -210,7 +210,7 @@ export class Instances {
     await database.transaction(async (tx) => {
       const { rowCount: made } = await tx.query(
         `insert into keelson.feed_instance (id, point, public_key, generation, joined_at_us, joined_by, announced)
-         select $1, point, $3, $4, $5, $6, false from keelson.feed_point where point = $2 and retired_at_us is null
+         select $1, point, $3, $4, $5, $6, false from keelson.feed_point where point = $2 and retired_at_us is null and not signalled
          on conflict do nothing`,
         [id, point, Buffer.from(publicKey), generation, nowUs, by],
       );

@@ -31,6 +31,7 @@ const Point = Type.Object({
   enrolledAt: Time,
   retiredAt: Type.Optional(Time),
   quarantinedAt: Type.Optional(Type.String({ description: 'RFC 3339, UTC: it gets no leases since then' })),
+  signalled: Type.Optional(Type.Boolean({ description: 'It has no guard: it can only be told of orders' })),
   instances: Type.Integer({ description: 'That are not retired' }),
   unfenced: Type.Integer({ description: 'Those of them of which a tool fails open' }),
 });
@@ -71,12 +72,20 @@ function registerPointList(http: Http, { points, enrolments, instances, cursors 
       schema: {
         tags,
         summary: 'Enrol a point: a deployment that applies decisions',
-        body: Type.Object({ point: PointName }, { additionalProperties: false }),
+        body: Type.Object(
+          {
+            point: PointName,
+            signalled: Type.Optional(
+              Type.Boolean({ description: 'It has no guard: it is told of orders by webhook, and nobody joins it' }),
+            ),
+          },
+          { additionalProperties: false },
+        ),
         response: { 201: Type.Object({ point: Type.String() }), ...problems },
       },
     },
-    async ({ body: { point } }, reply) => {
-      await points.enrol(point);
+    async ({ body: { point, signalled } }, reply) => {
+      await points.enrol(point, signalled);
       return reply.code(201).send({ point });
     },
   );
@@ -263,6 +272,7 @@ const viewPoint = (row: PointRow): Static<typeof Point> => ({
   enrolledAt: formatTimestamp(row.enrolledAtUs),
   ...(row.retiredAtUs === null ? {} : { retiredAt: formatTimestamp(row.retiredAtUs) }),
   ...(row.quarantinedAtUs === null ? {} : { quarantinedAt: formatTimestamp(row.quarantinedAtUs) }),
+  ...(row.signalled ? { signalled: true } : {}),
   instances: Number(row.instances),
   unfenced: Number(row.unfenced),
 });

@@ -24,6 +24,8 @@ export interface PointRow {
   readonly enrolledAtUs: bigint;
   readonly retiredAtUs: bigint | null;
   readonly quarantinedAtUs: bigint | null;
+  /** It has no guard and holds no lease: it is told of orders, and attests nothing. */
+  readonly signalled: boolean;
   /** Instances that are not retired. */
   readonly instances: bigint;
   /** Those of them of which a tool fails open. */
@@ -37,7 +39,7 @@ export type OutListener = (isOut: (instance: Instance) => boolean, why: 'retired
 export const POINTS_CHANNEL = 'keelson_points';
 
 const SELECT = `select p.point, p.enrolled_at_us as "enrolledAtUs", p.retired_at_us as "retiredAtUs",
-    p.quarantined_at_us as "quarantinedAtUs", count(i.id) as instances,
+    p.quarantined_at_us as "quarantinedAtUs", p.signalled, count(i.id) as instances,
     count(i.id) filter (where i.fail_open <> '{}') as unfenced
   from keelson.feed_point p
   left join keelson.feed_instance i on i.point = p.point and i.retired_at_us is null and i.announced`;
@@ -47,18 +49,25 @@ export class Points {
 
   constructor(private readonly options: PointsOptions) {}
 
-  /** Makes a point known. Doing it twice changes nothing. @throws KeelsonError `conflict`: it was retired */
-  async enrol(point: string): Promise<void> {
+  /**
+   * Makes a point known. Doing it twice changes nothing.
+   * @param signalled it can only be signalled: nobody joins it
+   * @throws KeelsonError `conflict`: it was retired, or is a point of the other kind
+   */
+  async enrol(point: string, signalled = false): Promise<void> {
     const { database, clock } = this.options;
-    const { rows } = await database.query(
-      'select 1 from keelson.feed_point where point = $1 and retired_at_us is not null',
+    const { rows } = await database.query<{ retired: boolean; signalled: boolean }>(
+      'select retired_at_us is not null as retired, signalled from keelson.feed_point where point = $1',
       [point],
     );
-    if (rows.length > 0) throw new KeelsonError('conflict', 'this point was retired: take another name');
-    await this.#publish('point.enrolled', `point/${point}`, { point });
+    if (rows[0]?.retired === true) throw new KeelsonError('conflict', 'this point was retired: take another name');
+    if (rows[0] !== undefined && rows[0].signalled !== signalled) {
+      throw new KeelsonError('conflict', 'this point is enrolled, and of the other kind: take another name');
+    }
+    await this.#publish('point.enrolled', `point/${point}`, { point, ...(signalled ? { kind: 'signalled' } : {}) });
     await database.query(
-      'insert into keelson.feed_point (point, enrolled_at_us) values ($1, $2) on conflict do nothing',
-      [point, clock.nowUs()],
+      'insert into keelson.feed_point (point, enrolled_at_us, signalled) values ($1, $2, $3) on conflict do nothing',
+      [point, clock.nowUs(), signalled],
     );
   }
 

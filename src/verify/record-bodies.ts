@@ -152,6 +152,93 @@ export const BODIES: Readonly<Record<string, Shape>> = {
       ],
     ],
   },
+  // case.v3.avsc
+  a3bd3443771a9c3c: {
+    fields: [
+      ['order', { optional: 'string' }],
+      ['seq', { optional: 'long' }],
+      ['result', { optional: 'string' }],
+      ['ordered_at', { optional: 'long' }],
+      ['closed_at', { optional: 'long' }],
+      [
+        'points',
+        {
+          optional: {
+            items: {
+              fields: [
+                ['point', { optional: 'string' }],
+                ['acked', { optional: 'long' }],
+                ['fenced', { optional: 'long' }],
+                ['partial', { optional: 'long' }],
+                ['contradicting', { optional: 'long' }],
+                ['absent', { optional: 'long' }],
+                ['first_acked_at', { optional: 'long' }],
+                ['last_acked_at', { optional: 'long' }],
+              ],
+            },
+          },
+        },
+      ],
+      [
+        'instances',
+        {
+          optional: {
+            items: {
+              fields: [
+                ['instance', { optional: 'string' }],
+                ['point', { optional: 'string' }],
+                ['status', { optional: 'string' }],
+                ['log', { optional: 'string' }],
+                ['index', { optional: 'long' }],
+                ['acked_at', { optional: 'long' }],
+                ['unmapped', { optional: { items: 'string' } }],
+              ],
+            },
+          },
+        },
+      ],
+      [
+        'incomplete',
+        {
+          optional: {
+            items: {
+              fields: [
+                ['reason', { optional: 'string' }],
+                ['issuer', { optional: 'string' }],
+                ['count', { optional: 'long' }],
+                ['point', { optional: 'string' }],
+                ['instance', { optional: 'string' }],
+                ['key_types', { optional: { items: 'string' } }],
+                ['log', { optional: 'string' }],
+                ['index', { optional: 'long' }],
+              ],
+            },
+          },
+        },
+      ],
+      ['reason_code', { optional: 'string' }],
+      [
+        'decision',
+        {
+          optional: {
+            fields: [
+              ['log', { optional: 'string' }],
+              ['index', { optional: 'long' }],
+              ['producer', { optional: 'string' }],
+              ['point', { optional: 'string' }],
+              ['instance', { optional: 'string' }],
+              ['decided_at', { optional: 'long' }],
+              ['recorded_at', { optional: 'long' }],
+              ['seq', { optional: 'long' }],
+              ['key_type', { optional: 'string' }],
+            ],
+          },
+        },
+      ],
+      ['waited_ms', { optional: 'long' }],
+      ['count', { optional: 'long' }],
+    ],
+  },
   // decision.made.v1.avsc
   '59b83221b1d159ce': {
     fields: [

@@ -21,6 +21,8 @@ const ORDER: CaseRow = {
   keyTypes: [],
   subjects: [],
   target: undefined,
+  signalled: [],
+  late: undefined,
   contradictions: [],
   closed: undefined,
 };

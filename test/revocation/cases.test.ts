@@ -35,6 +35,7 @@ const order: OpenCase = {
   orderedUs: 1,
   keyTypes: ['principal'],
   incomplete: [],
+  signalled: [],
   contradictions: [],
 };
 const standings = (outcome: CaseOutcome | undefined): Record<string, string> =>
@@ -125,6 +126,23 @@ describe('a case', () => {
     expect(closeCase(order, [one('a', 7), { ...gone, retired: 'asked' }], 0)).toMatchObject({ result: 'enforced' });
   });
 
+  it('is incomplete where a point can only be signalled, and ends at once where nobody else is there', () => {
+    const signalled = ['crm'];
+    const gap = { reason: 'signalled_only', point: 'crm' };
+    expect(closeCase({ ...order, signalled }, [one('a', 7)], 0)).toMatchObject({
+      result: 'incomplete',
+      incomplete: [gap],
+    });
+    const effects = stepCases(
+      new CasesState({ warnUs: 0, retryUs: 0, callUs: 0, quarantineUs: 0 }),
+      { kind: 'looked', open: [{ ...order, signalled }, order], instances: [] },
+      0,
+    );
+    expect(effects).toMatchObject([
+      { kind: 'close', outcome: { result: 'incomplete', incomplete: [{ reason: 'no_instances' }, gap] } },
+    ]);
+  });
+
   it('is incomplete where something was allowed after it', () => {
     const contradictions = [{ log: 'decisions/0/g1', index: 3n, point: 'gateway', instance: undefined }];
     expect(closeCase({ ...order, contradictions }, [one('a', 7)], 0)).toMatchObject({
@@ -175,6 +193,7 @@ it('is shown with what is not proven by all of its instances, though it looks cl
     parts: 1,
     subjects: [],
     target: undefined,
+    late: undefined,
     closed: undefined,
   };
   const sure = [one('a', 7), one('b'), one('c', undefined, { leasesEndUs: -Infinity })];

@@ -210,7 +210,14 @@ export class ModelStore {
       ...new Set(entry.said.flatMap(({ names }) => names.map((name) => name.split('/')[0] as KeyType))),
     ];
     const committedUs = this.#committedUs[index]!;
-    const evidence = { index: at, orderedUs: EPOCH_US + committedUs, committedUs, incomplete: [], contradictions: [] };
+    const evidence = {
+      index: at,
+      orderedUs: EPOCH_US + committedUs,
+      committedUs,
+      incomplete: [],
+      signalled: [],
+      contradictions: [],
+    };
     const order = orderOf(entry.id);
     const records = this.#records.get(entry.id)!;
     const model = { cause: entry.id, records, joinedBefore: index, isClosed: false };

@@ -73,9 +73,11 @@ function createShow(context: Context): Command {
 function createEnrol(context: Context): Command {
   const command = withTarget(createCommand('enrol', 'make a point known; doing it twice changes nothing'))
     .argument('<point>', 'its name: letters, digits, and . : / @ - _')
-    .action(async (point: string, options: TargetOptions) => {
+    .option('--signalled', 'it has no guard: it is told of orders by webhook, and proves nothing')
+    .action(async (point: string, options: TargetOptions & { readonly signalled?: true }) => {
       const client = await openClient(context, options);
-      const enrolled = asObject(await client.sendJson('POST', '/v1/points', JSON.stringify({ point })));
+      const body = JSON.stringify({ point, ...(options.signalled && { signalled: true }) });
+      const enrolled = asObject(await client.sendJson('POST', '/v1/points', body));
       if (options.json) await context.output.line(formatJson(enrolled));
       else context.output.note(`point ${neutralise(point)} is enrolled`);
     });

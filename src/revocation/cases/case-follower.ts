@@ -6,11 +6,19 @@ import type { Clock } from '../../platform/clock.js';
 import type { Logger } from '../../platform/logger.js';
 import type { Message, Webhooks } from '../../webhooks/webhooks.js';
 import type { CaseRow, Cases } from './cases.js';
-import { describeClosed } from './entry.js';
+import { describeClosed, describeLate } from './entry.js';
 import type { CaseNews } from './news.js';
 import type { PointsPort } from './points-port.js';
 import { withLeases, type CaseInstance } from './standing.js';
-import { caseId, CasesState, stepCases, type CasesEffect, type CasesInput, type CaseTimers } from './step.js';
+import {
+  caseId,
+  CasesState,
+  stepCases,
+  warnAgain,
+  type CasesEffect,
+  type CasesInput,
+  type CaseTimers,
+} from './step.js';
 
 export interface CaseFollowerOptions {
   readonly cases: Pick<Cases, 'isAnyOpen' | 'progress' | 'open' | 'instances'>;
@@ -139,11 +147,22 @@ export class CaseFollower {
     for (const effect of effects) if (effect.kind !== 'close') await this.#act(effect);
   }
 
+  async #writeLate({ order, waitedUs, stragglers }: Late): Promise<void> {
+    const event = describeLate(order, waitedUs, stragglers);
+    try {
+      await this.options.intake.publishOwn([{ type: 'case.late', id: `${caseId(order)}/late`, event }]);
+    } catch (error) {
+      warnAgain(this.#state, order);
+      throw error;
+    }
+  }
+
   async #act(effect: Exclude<CasesEffect, { kind: 'close' }>): Promise<void> {
     const { points, logger, webhooks, clock } = this.options;
     switch (effect.kind) {
       case 'warn':
-        return logger.warn(sayLate(effect), 'revocation: a case goes on for long');
+        logger.warn(sayLate(effect), 'revocation: a case goes on for long');
+        return this.#writeLate(effect);
       case 'call':
         return webhooks.publish({
           type: 'case.late',
@@ -170,7 +189,9 @@ export class CaseFollower {
   }
 }
 
-function sayLate({ order, waitedUs, stragglers }: Extract<CasesEffect, { kind: 'warn' | 'call' }>): Message['data'] {
+type Late = Extract<CasesEffect, { kind: 'warn' | 'call' }>;
+
+function sayLate({ order, waitedUs, stragglers }: Late): Message['data'] {
   return {
     order: order.order,
     seq: order.seq,

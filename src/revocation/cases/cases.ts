@@ -26,6 +26,8 @@ export interface CaseRow extends OpenCase {
   readonly target: { readonly type: string; readonly issuer: string; readonly value: string } | undefined;
   readonly closed: ClosedCase | undefined;
   readonly contradictions: readonly CaseContradiction[];
+  /** The entry that says that it goes on for long. */
+  readonly late: { readonly log: string; readonly index: bigint; readonly appendedUs: number } | undefined;
 }
 
 export interface CaseContradiction extends Contradiction {
@@ -58,6 +60,10 @@ interface Row {
   readonly closed_us: bigint | null;
   readonly closed_doc: unknown;
   readonly reopened: readonly ReopenedRow[] | null;
+  readonly signalled: readonly string[];
+  readonly late_log: string | null;
+  readonly late_index: bigint | null;
+  readonly late_us: bigint | null;
   readonly [column: string]: unknown;
 }
 
@@ -80,10 +86,15 @@ const MAX_CONTRADICTIONS = 100;
 
 /** Orders in force or lifted, with the case of their last part. */
 const SELECT = `select c.order_name, c.doc, c.subjects, c.index, t.index as change_index, types.found as key_types,
-    k.result, k.log, k.index as closed_index, k.appended_at_us as closed_us, k.doc as closed_doc, r.reopened
+    k.result, k.log, k.index as closed_index, k.appended_at_us as closed_us, k.doc as closed_doc, r.reopened, s.signalled,
+    w.log as late_log, w.index as late_index, w.appended_at_us as late_us
   from keelson.revocation_cause c
   left join keelson.case_closed k on k.order_name = c.order_name and k.seq = (c.doc->>'seq')::bigint
   left join keelson.revocation_change t on t.seq = (c.doc->>'seq')::bigint
+  left join keelson.case_late w on w.order_name = c.order_name and w.seq = (c.doc->>'seq')::bigint
+  left join lateral (
+    select array(select point from keelson.case_point where signalled_index < t.index order by point) as signalled
+  ) s on true
   left join lateral (
     select array(select distinct type from keelson.revocation_key where order_name = c.order_name order by type) as found
   ) types on true
@@ -103,7 +114,8 @@ export class Cases {
   /** Whether any case goes on, and there is anybody who could enforce it. */
   async isAnyOpen(): Promise<boolean> {
     const { rows } = await this.database.query<{ some: boolean }>(
-      `select exists (select from keelson.case_instance) and exists (${OPEN}) as some`,
+      `select (exists (select from keelson.case_instance) or exists (select from keelson.case_point where signalled_index is not null))
+         and exists (${OPEN}) as some`,
     );
     return rows[0]!.some;
   }
@@ -234,6 +246,11 @@ function readRow(row: Row): CaseRow {
     subjects: row.subjects,
     target: doc.target,
     contradictions: (row.reopened ?? []).map(readContradiction),
+    signalled: row.signalled,
+    late:
+      row.late_log === null
+        ? undefined
+        : { log: row.late_log, index: row.late_index!, appendedUs: Number(row.late_us) },
     closed:
       result === null
         ? undefined

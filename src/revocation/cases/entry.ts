@@ -1,4 +1,4 @@
-/** The entry that closes a case: `case.closed`, schema `case.v2`. Pure. */
+/** The entries of a case that goes on for long, or has ended: `case.late`, `case.closed`, schema `case.v3`. Pure. */
 import type { JsonObject } from '../../events/index.js';
 import { formatTimestamp } from '../../events/time.js';
 import type { CaseGap, CaseOutcome, StandingInstance } from './outcome.js';
@@ -35,6 +35,20 @@ export function describeClosed(
     incomplete: incomplete.map(describeGap),
   };
 }
+
+/** That a case goes on for long, and who has not attested it. */
+export const describeLate = (
+  { order, seq, orderedUs }: OpenCase,
+  waitedUs: number,
+  stragglers: readonly StandingInstance[],
+): JsonObject => ({
+  order,
+  seq,
+  ordered_at: formatTimestamp(BigInt(orderedUs)),
+  waited_ms: Math.floor(waitedUs / 1000),
+  count: stragglers.length,
+  instances: stragglers.slice(0, MAX_INSTANCES).map(describeInstance),
+});
 
 /** How many of each point's instances stand how, and when the first and the last of them attested it. */
 function describePoints(instances: readonly StandingInstance[]): JsonObject[] {

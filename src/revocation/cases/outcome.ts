@@ -13,7 +13,7 @@ import {
 
 /** What is not proven, and whom it is about. */
 export interface CaseGap {
-  /** Of the order (`Incomplete`), or `no_instances`, `unmapped_keys`, `contradicting_ack`, `unfenced`, `allowed_after`. */
+  /** Of the order (`Incomplete`), or `no_instances`, `unmapped_keys`, `contradicting_ack`, `unfenced`, `signalled_only`, `allowed_after`. */
   readonly reason: string;
   readonly issuer?: string;
   readonly count?: number;
@@ -79,6 +79,7 @@ export function gapsOf(order: OpenCase, instances: readonly StandingInstance[]):
     ...(instances.length === 0 ? [{ reason: 'no_instances' }] : []),
     ...unmappedByPoint(instances),
     ...unfencedByPoint(instances),
+    ...order.signalled.slice(0, MAX_NAMED).map((point) => ({ reason: 'signalled_only', point })),
     ...contradicting.map(({ point, instance }) => ({ reason: 'contradicting_ack', point, instance })),
     ...order.contradictions.slice(0, MAX_NAMED).map(sayAllowed),
   ];

@@ -11,7 +11,9 @@ import { ACK_BYTES, parseAck } from '../../protocol/ack.js';
 import { numberOf, textOf, textsOf } from '../body.js';
 
 export const CASES = 'cases';
-const TABLES = ['case_instance', 'case_ack', 'case_closed', 'case_point', 'case_reopened'] as const;
+/** What a point is that can only be signalled. */
+export const SIGNALLED = 'signalled';
+const TABLES = ['case_instance', 'case_ack', 'case_closed', 'case_point', 'case_reopened', 'case_late'] as const;
 const TYPES = new Set([
   'point.enrolled',
   'point.retired',
@@ -21,6 +23,7 @@ const TYPES = new Set([
   'point.fenced',
   'ack.collected',
   'case.closed',
+  'case.late',
   'case.reopened',
   'log.schema',
 ]);
@@ -101,6 +104,8 @@ class CasesFold implements Fold {
         return this.#ack(tx, record, at);
       case 'case.closed':
         return this.#close(tx, record, at);
+      case 'case.late':
+        return this.#late(tx, record, at);
       case 'case.reopened':
         return this.#reopen(tx, record, at);
     }
@@ -108,7 +113,15 @@ class CasesFold implements Fold {
 
   async #enrol(tx: PoolClient, { body }: DecodedRecord, { index, appendedUs }: At): Promise<void> {
     const instance = textOf(body, 'instance');
-    if (instance === undefined) return;
+    if (instance === undefined) {
+      if (textOf(body, 'kind') !== SIGNALLED) return;
+      await tx.query(
+        `insert into ${this.schema}.case_point (point, quarantined, index, signalled_index) values ($1, false, $2, $2)
+         on conflict (point) do nothing`,
+        [textOf(body, 'point') ?? '', index],
+      );
+      return;
+    }
     await tx.query(
       `insert into ${this.schema}.case_instance (instance, point, joined_index, joined_at_us, fail_open)
        values ($1, $2, $3, $4, '{}') on conflict (instance) do nothing`,
@@ -117,6 +130,11 @@ class CasesFold implements Fold {
   }
 
   async #retire(tx: PoolClient, { body }: DecodedRecord): Promise<void> {
+    if (textOf(body, 'instance') === undefined) {
+      await tx.query(`update ${this.schema}.case_point set signalled_index = null where point = $1`, [
+        textOf(body, 'point') ?? '',
+      ]);
+    }
     await tx.query(
       `update ${this.schema}.case_instance set retired_as = case when retired_as = 'asked' then retired_as else $3 end
        where point = $1 and ($2::text is null or instance = $2)`,
@@ -169,6 +187,18 @@ class CasesFold implements Fold {
     await tx.query(
       `insert into ${this.schema}.case_reopened (order_name, log, index, appended_at_us, doc) values ($1, $2, $3, $4, $5)`,
       [order, log, index, appendedUs, jsonOf(body)],
+    );
+  }
+
+  async #late(tx: PoolClient, { body }: DecodedRecord, { log, index, appendedUs }: At): Promise<void> {
+    const [order, seq] = [textOf(body, 'order'), numberOf(body, 'seq')];
+    if (order === undefined || seq === undefined) return;
+    await tx.query(
+      `insert into ${this.schema}.case_late as w (order_name, seq, log, index, appended_at_us) values ($1, $2, $3, $4, $5)
+       on conflict (order_name, seq) do update
+         set log = excluded.log, index = excluded.index, appended_at_us = excluded.appended_at_us
+         where (excluded.log, excluded.index) < (w.log, w.index)`,
+      [order, seq, log, index, appendedUs],
     );
   }
 

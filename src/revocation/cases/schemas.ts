@@ -68,7 +68,7 @@ export const PointView = Type.Object({
 });
 export const Step = Type.Object({
   at: At,
-  what: Type.String({ description: 'ordered, last_part, first_ack, last_ack, closed, reopened' }),
+  what: Type.String({ description: 'ordered, last_part, first_ack, last_ack, late, closed, reopened' }),
   point: Type.Optional(Type.String()),
   result: Type.Optional(Type.String()),
   parts: Type.Optional(Type.Integer()),

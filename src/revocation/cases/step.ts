@@ -58,6 +58,10 @@ export class CasesState {
   constructor(readonly timers: CaseTimers) {}
 }
 
+/** Somebody could not be warned of a case: that is due again. */
+export const warnAgain = (state: CasesState, order: OpenCase): void =>
+  void state.followed.get(caseId(order))?.done.delete('warnUs');
+
 /** The id of the entry that closes a case, whoever writes it. */
 export const caseId = ({ order, seq }: Pick<OpenCase, 'order' | 'seq'>): string => `case/${order}/${seq}`;
 
@@ -74,9 +78,9 @@ export function stepCases(state: CasesState, input: CasesInput, nowUs: number): 
   const effects = noticeContradictions(state, instances);
   const followed = new Map<string, Followed>();
   state.late = 0;
-  // Nobody enforces anything here: there is nothing to follow.
-  if (instances.length > 0) {
-    for (const order of open) {
+  for (const order of open) {
+    // Where nobody enforces anything, there is nothing to follow.
+    if (instances.length > 0 || order.signalled.length > 0) {
       const id = caseId(order);
       const one = state.followed.get(id) ?? { sinceUs: nowUs, done: new Set() };
       followed.set(id, one);

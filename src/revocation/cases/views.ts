@@ -196,12 +196,16 @@ function withSilence(one: InstanceView, silentUs: ReadonlyMap<string, number>): 
 }
 
 function timelineOf(row: CaseRow, instances: readonly InstanceView[]): Step[] {
-  const { firstPartUs, orderedUs, parts, closed, contradictions } = row;
+  const { firstPartUs, orderedUs, parts, closed, late, contradictions } = row;
   const steps: Step[] = [
     { at: formatTimestamp(BigInt(firstPartUs)), what: 'ordered', parts },
     ...(orderedUs === firstPartUs ? [] : [{ at: formatTimestamp(BigInt(orderedUs)), what: 'last_part' }]),
     ...acksOf(row, instances),
   ];
+  if (late !== undefined) {
+    const { log, index, appendedUs } = late;
+    steps.push({ at: formatTimestamp(BigInt(appendedUs)), what: 'late', entry: { log, index: Number(index) } });
+  }
   if (closed !== undefined) {
     const { appendedUs, result, log, index } = closed;
     steps.push({
