@@ -1,6 +1,7 @@
 /** `npm run demo`: what it tells, that the README shows it so, and that it leaves nothing behind. */
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
+import { existsSync, readdirSync, readFileSync } from 'node:fs';
 import { mkdtemp, readdir, readFile, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -31,6 +32,8 @@ interface Run {
   readonly code: number;
   readonly told: Told[];
   readonly complaints: string;
+  /** Processes that heard the interrupt, beside the demo itself. */
+  readonly others: string[];
 }
 
 /** Runs it; `begun` may interrupt it, as Ctrl-C in a terminal does: whatever is in its group. */
@@ -41,14 +44,31 @@ async function run(begun: (interrupt: () => void, told: readonly Told[]) => void
     detached: true,
   });
   const told: Told[] = [];
-  const interrupt = (): void => void process.kill(-child.pid!, 'SIGINT');
+  let others: string[] = [];
+  const interrupt = (): void => {
+    others = membersOf(child.pid!).filter((pid) => pid !== `${child.pid}`);
+    process.kill(-child.pid!, 'SIGINT');
+  };
   createInterface({ input: child.stdout }).on('line', (line) => {
     told.push(JSON.parse(line) as Told);
     begun(interrupt, told);
   });
   const complaints = text(child.stderr);
   const [code] = (await once(child, 'close')) as [number];
-  return { code, told, complaints: await complaints };
+  return { code, told, complaints: await complaints, others };
+}
+
+/** Processes of a group; where there is a /proc to see them in. */
+function membersOf(group: number): string[] {
+  if (!existsSync('/proc/self/stat')) return [];
+  return readdirSync('/proc').filter((pid) => {
+    try {
+      // Behind the name, which may hold anything: state, parent, group.
+      return Number(readFileSync(`/proc/${pid}/stat`, 'utf8').split(') ').at(-1)!.split(' ')[2]) === group;
+    } catch {
+      return false;
+    }
+  });
 }
 
 /** Processes that the demo started, which have our folder in their environment; where there is a /proc to see them in. */
@@ -107,7 +127,7 @@ it.each(moments)(
   'ends at Ctrl-C %s, and takes everything away',
   async (_, isEnough) => {
     let isInterrupted = false;
-    const { code, told, complaints } = await run((interrupt, sofar) => {
+    const { code, told, complaints, others } = await run((interrupt, sofar) => {
       if (sofar.length > 1) return;
       const looking = setInterval(() => {
         void Promise.resolve(isEnough(sofar)).then((enough) => {
@@ -118,7 +138,8 @@ it.each(moments)(
         });
       }, 10);
     });
-    expect([code, complaints]).toEqual([130, '']);
+    // Who heard it for themselves would end before the demo knows why.
+    expect([code, complaints, others]).toEqual([130, '', []]);
     expect(told.map(({ event }) => event)).not.toContain('webhook');
     expect(await readdir(folder)).toEqual([]);
     expect(await processesLeft()).toEqual([]);
