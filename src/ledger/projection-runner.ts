@@ -21,6 +21,8 @@ export interface ProjectionRunnerOptions {
   readonly watch: LedgerWatch;
   readonly logger: Logger;
   readonly projection: Projection;
+  /** It stands in no order's way: where something urgent is under way, it folds a moment later, lifecycle too. */
+  readonly givesWay?: boolean;
 }
 
 /** How long the process that folds may be unseen before another takes over: it died, or is frozen. */
@@ -186,15 +188,16 @@ export class ProjectionRunner {
    * False where there was nothing.
    */
   async #foldOnce(fold: Fold): Promise<boolean> {
+    const { givesWay = false, watch } = this.#options;
+    if (givesWay) await watch.precedence.giveWay(this.#stopping.signal);
     let folded = await this.#foldLifecycle(fold);
     const heads = await this.#heads();
     this.#lifecycle = heads.find(isLifecycle)?.log;
     for (const { log, size } of [...heads.filter(isLifecycle), ...heads.filter((head) => !isLifecycle(head))]) {
       const from = this.#positions.get(log.path) ?? 0n;
-      if (!isLifecycle({ log, size }) && size > from)
-        await this.#options.watch.precedence.giveWay(this.#stopping.signal);
+      if (!isLifecycle({ log, size }) && size > from) await watch.precedence.giveWay(this.#stopping.signal);
       const batch =
-        this.#hints.take(log, from, this.#options.watch.precedence.isLikely) ??
+        this.#hints.take(log, from, watch.precedence.isLikely) ??
         (size > from ? await this.#read(log, from, size) : undefined);
       if (!batch) continue;
       await this.#fold(fold, batch);

@@ -55,7 +55,8 @@ export function openCases({
 }: CaseParts): RunningCases {
   const { database, logger, clock, keyring, installation, config, vault } = foundation;
   const { reader, watch } = ledger;
-  const runner = new ProjectionRunner({ database, reader, watch, logger, projection: casesProjection() });
+  const projection = casesProjection();
+  const runner = new ProjectionRunner({ database, reader, watch, logger, projection, givesWay: true });
   readiness.add('cases', () => {
     if (runner.failure instanceof KeelsonError) throw runner.failure;
     if (runner.failure !== undefined) throw new KeelsonError('not_ready', 'cases are not followed');

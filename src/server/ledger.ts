@@ -81,6 +81,7 @@ export async function openLedger(
     watch,
     logger,
     projection: makeSearchProjection(foundation),
+    givesWay: true,
   });
   readiness.add('event log', () => {
     const { ready, reason } = eventLog.health();

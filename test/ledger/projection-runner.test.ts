@@ -52,11 +52,10 @@ const counting = (folded: () => void, idle?: () => Promise<void>): Projection =>
 });
 
 /** A runner as of another process: with connections and a view of the ledger of its own. */
-function run(projection: Projection): ProjectionRunner {
+function run(projection: Projection, watch = new LedgerWatch(), givesWay = false): ProjectionRunner {
   const database = test.open();
-  const watch = new LedgerWatch();
   const reader = new LedgerReader({ database, store: openStore(test), hasher: nodeHasher, watch });
-  const runner = new ProjectionRunner({ database, reader, watch, logger: support.logger, projection });
+  const runner = new ProjectionRunner({ database, reader, watch, logger: support.logger, projection, givesWay });
   runners.push(runner);
   runner.start();
   return runner;
@@ -123,4 +122,23 @@ it('hands over at once when it is closed, and begins anew after a rebuild', asyn
   await settled(2n * (2n + 15n));
   await rebuildProjection(test.database, projection);
   await settled(2n * (2n + 15n));
+});
+
+it('one that gives way folds nothing while something urgent is under way, and everything then', async () => {
+  let go!: () => void;
+  const over = new Promise<void>((resolve) => (go = resolve));
+  const watch = new LedgerWatch();
+  let asked = 0;
+  watch.precedence.giveWay = () => (asked++, over);
+  let folds = 0;
+  run(
+    counting(() => folds++),
+    watch,
+    true,
+  );
+  await appendEverywhere(2, 'e');
+  await until(async () => (await committed()) === 2n * (2n + 6n) && asked > 0);
+  expect(folds).toBe(0);
+  go();
+  await settled(2n * (2n + 6n));
 });
