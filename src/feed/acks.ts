@@ -4,11 +4,12 @@ import { formatBase64, formatHex } from '../core/bytes.js';
 import { KeelsonError } from '../core/error.js';
 import type { Intake } from '../intake/intake.js';
 import type { Logger } from '../platform/logger.js';
-import { ACK_BYTES, checkAck, parseAck } from '../protocol/ack.js';
+import { ACK_BYTES, parseAck } from '../protocol/ack.js';
 import type { Realm } from '../protocol/signed.js';
 import type { FeedCore } from './core.js';
 import type { Instance } from './instances.js';
 import type { FeedMetrics } from './metrics.js';
+import { checkSignedBy } from './signatures.js';
 
 export interface AcksOptions {
   readonly intake: Pick<Intake, 'publishOwn'>;
@@ -34,6 +35,7 @@ export class Acks {
   #waiting = new Map<string, Waiting>();
   #timer: NodeJS.Timeout | undefined;
   #writing: Promise<void> = Promise.resolve();
+  #closed = false;
 
   constructor(private readonly options: AcksOptions) {}
 
@@ -42,13 +44,15 @@ export class Acks {
    * @throws KeelsonError `malformed_message`, `bad_signature`; `forbidden`: of another instance; `out_of_range`: of a seq that there is not
    *   yet, or another generation; `overloaded`
    */
-  take(core: Pick<FeedCore, 'seq'>, instance: Instance, bytes: Uint8Array): void {
+  async take(core: Pick<FeedCore, 'seq'>, instance: Instance, bytes: Uint8Array): Promise<void> {
     const ack = parseAck(bytes);
     if (!instance.id.equals(ack.instance)) throw new KeelsonError('forbidden', 'an ack of another instance');
     if (ack.generation !== this.options.generation || ack.seq > core.seq) {
       throw new KeelsonError('out_of_range', 'an ack of what was not told');
     }
-    checkAck(this.options.realm, instance.publicKey, bytes);
+    await checkSignedBy(instance, this.options.realm, 'ack', bytes);
+    // It is said again over the next connection.
+    if (this.#closed) return;
     const name = formatHex(ack.instance);
     this.options.metrics.acked();
     const before = this.#waiting.get(name);
@@ -62,6 +66,7 @@ export class Acks {
 
   /** Writes what waits. */
   async close(): Promise<void> {
+    this.#closed = true;
     this.#flush();
     await this.#writing;
   }

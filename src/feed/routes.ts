@@ -6,13 +6,14 @@ import type { Http } from '../http/http.js';
 import { parseInteger } from '../http/paging.js';
 import { whenGone } from '../http/when-gone.js';
 import { checkFailOpen, MAX_FAIL_OPEN_BYTES, parseFailOpen } from '../protocol/fail-open.js';
-import { checkLeaseRequest, LEASE_REQUEST_BYTES, parseLeaseRequest } from '../protocol/grant.js';
+import { LEASE_REQUEST_BYTES, parseLeaseRequest, type LeaseRequest } from '../protocol/grant.js';
 import { ACK_BYTES } from '../protocol/ack.js';
 import type { Acks } from './acks.js';
 import { authenticateInstance, type InstanceAuth } from './caller.js';
 import type { Feed } from './feed.js';
 import type { FeedKeys } from './keys.js';
 import type { Instance } from './instances.js';
+import { checkSignedBy } from './signatures.js';
 import type { FeedMetrics } from './metrics.js';
 import type { Points } from './points.js';
 import { Polls } from './polls.js';
@@ -160,7 +161,7 @@ function registerWrites(http: Http, options: FeedRoutesOptions): void {
         if (instance.quarantined) throw new KeelsonError('forbidden', 'this point is in quarantine: it gets no lease');
         keys.requireInForce();
         const bytes = readBody(request.body, LEASE_REQUEST_BYTES);
-        const asked = readLeaseRequest(realm, instance, bytes);
+        const asked = await readLeaseRequest(realm, instance, bytes);
         const grant = await leases.take(instance, () =>
           feed.lease(asked, AbortSignal.any([whenGone(reply), AbortSignal.timeout(LEASE_WAIT_MS)])),
         );
@@ -173,7 +174,7 @@ function registerWrites(http: Http, options: FeedRoutesOptions): void {
       { config: signed, schema: { tags, summary: 'Attest what is enforced' } },
       async (request, reply) => {
         const instance = await authenticateInstance(options, request);
-        acks.take(feed.core, instance, readBody(request.body, ACK_BYTES));
+        await acks.take(feed.core, instance, readBody(request.body, ACK_BYTES));
         return reply.code(202).send();
       },
     );
@@ -194,14 +195,14 @@ function registerWrites(http: Http, options: FeedRoutesOptions): void {
 }
 
 /** The request in a message, if it is this instance's. @throws KeelsonError `malformed_message`, `forbidden`, `bad_signature` */
-export function readLeaseRequest(
+export async function readLeaseRequest(
   realm: InstanceAuth['realm'],
   instance: Instance,
   bytes: Uint8Array,
-): ReturnType<typeof parseLeaseRequest> {
+): Promise<LeaseRequest> {
   const request = parseLeaseRequest(bytes);
   if (!instance.id.equals(request.instance)) throw new KeelsonError('forbidden', 'a request of another instance');
-  checkLeaseRequest(realm, instance.publicKey, bytes);
+  await checkSignedBy(instance, realm, 'lease-request', bytes);
   return request;
 }
 

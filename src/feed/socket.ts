@@ -11,7 +11,6 @@ import { KeelsonError } from '../core/error.js';
 import type { Http } from '../http/http.js';
 import { parseInteger } from '../http/paging.js';
 import type { Logger } from '../platform/logger.js';
-import type { LeaseRequest } from '../protocol/grant.js';
 import { authenticateInstance } from './caller.js';
 import type { Instance } from './instances.js';
 import type { CutOff } from './metrics.js';
@@ -199,21 +198,20 @@ class Connection {
     if (this.#ended) return;
     this.#heardMs = performance.now();
     if (!this.#mayHear()) return this.end(CLOSE.tooMuch, 'too many messages');
-    try {
-      if (!isBinary) throw new KeelsonError('malformed_message', 'not binary');
-      const magic = data.toString('latin1', 0, 4);
-      if (magic === 'KLR1') {
-        const request = readLeaseRequest(this.options.realm, this.instance, data);
-        this.#lease(request).catch((error: unknown) => this.#fail(error));
-      } else if (magic === 'KAC1') this.options.acks.take(this.options.feed.core, this.instance, data);
-      else throw new KeelsonError('malformed_message', 'neither a lease request nor an ack');
-    } catch (error) {
-      this.#fail(error);
-    }
+    this.#take(data, isBinary).catch((error: unknown) => this.#fail(error));
+  }
+
+  async #take(data: Buffer, isBinary: boolean): Promise<void> {
+    if (!isBinary) throw new KeelsonError('malformed_message', 'not binary');
+    const magic = data.toString('latin1', 0, 4);
+    if (magic === 'KLR1') return this.#lease(data);
+    if (magic === 'KAC1') return this.options.acks.take(this.options.feed.core, this.instance, data);
+    throw new KeelsonError('malformed_message', 'neither a lease request nor an ack');
   }
 
   /** Grants only to who is not retired, nor in quarantine, by now. */
-  async #lease(request: LeaseRequest): Promise<void> {
+  async #lease(data: Buffer): Promise<void> {
+    const request = await readLeaseRequest(this.options.realm, this.instance, data);
     const { quarantined } = await this.options.instances.find(this.instance.id);
     if (quarantined) return;
     const grant = await this.options.feed.lease(request, this.#gone.signal);

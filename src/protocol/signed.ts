@@ -37,13 +37,22 @@ export function checkSignature(
   as: SignedAs,
   signed: Uint8Array,
 ): void {
-  const end = signed.length - SIGNATURE_BYTES;
-  const bytes = signedBytes(as, ledger, signed.subarray(0, Math.max(0, end)));
-  const signature = signed.subarray(Math.max(0, end));
-  if (!publicKeys.some((key) => verifier.verify(key, bytes, signature))) {
-    throw new KeelsonError('bad_signature', `not signed as ${as} of ${ledger}`);
-  }
+  const { bytes, signature } = splitSigned(as, ledger, signed);
+  if (!publicKeys.some((key) => verifier.verify(key, bytes, signature))) throw notSigned(as, ledger);
 }
+
+/** What the signature at the end of `signed` has to be of, and the signature: for those who let others check it. */
+export function splitSigned(
+  as: SignedAs,
+  ledger: string,
+  signed: Uint8Array,
+): { readonly bytes: Uint8Array; readonly signature: Uint8Array } {
+  const end = Math.max(0, signed.length - SIGNATURE_BYTES);
+  return { bytes: signedBytes(as, ledger, signed.subarray(0, end)), signature: signed.subarray(end) };
+}
+
+export const notSigned = (as: SignedAs, ledger: string): KeelsonError =>
+  new KeelsonError('bad_signature', `not signed as ${as} of ${ledger}`);
 
 const signedBytes = (as: SignedAs, ledger: string, message: Uint8Array): Uint8Array =>
   new WireWriter().text(`keelson/${as}/v1`).text(ledger).bytes(message).finish();

@@ -1,0 +1,18 @@
+/**
+ * What instances sign, checked on other threads. Ten thousand of them ask and attest some thousand times a second, an eighth of a millisecond
+ * each: an order would wait behind them.
+ */
+import { verifyLater } from '../platform/signer.js';
+import { notSigned, splitSigned, type Realm, type SignedAs } from '../protocol/signed.js';
+import type { Instance } from './instances.js';
+
+/** @throws KeelsonError `bad_signature`: not signed by this instance */
+export async function checkSignedBy(
+  { publicKey }: Pick<Instance, 'publicKey'>,
+  { ledger }: Pick<Realm, 'ledger'>,
+  as: SignedAs,
+  signed: Uint8Array,
+): Promise<void> {
+  const { bytes, signature } = splitSigned(as, ledger, signed);
+  if (!(await verifyLater(publicKey, bytes, signature))) throw notSigned(as, ledger);
+}
