@@ -5,7 +5,7 @@ module.exports = {
   /** `step` functions, what they fold and decide on, and the words of the protocol. */
   steps: [
     'src/protocol/*.ts',
-    'src/revocation/{step,decide,decision,expire,order-keys,cause,names,hex,world,state,body}.ts',
+    'src/revocation/{step,decide,decision,expire,order-keys,cause,names,hex,world,state,state-dump,body}.ts',
     'src/revocation/fold*.ts',
     'src/revocation/cases/{standing,outcome,step,allowed,entry,statement}.ts',
     'src/guard/{core,step,check,mapping}.ts',

@@ -25,8 +25,9 @@ export interface Keyring {
   readonly fingerprints: KeyFingerprints;
 }
 
-/** lookup: a person's identifier → row; secrets: scrubbed secrets; content: repeat or conflict; cursor: paging; token: API tokens; guard: keys of the revocation table. */
-export type MacLabel = 'lookup' | 'secrets' | 'content' | 'cursor' | 'token' | 'dictionary' | 'guard/g1' | 'scim';
+/** lookup: a person's identifier → row; secrets: scrubbed secrets; content: repeat or conflict; cursor: paging; token: API tokens; guard: keys of the revocation table; snapshot: folded state. */
+export type MacLabel =
+  'lookup' | 'secrets' | 'content' | 'cursor' | 'token' | 'dictionary' | 'guard/g1' | 'scim' | 'snapshot';
 
 /** What may be shown of the keys, and is kept in the database to compare with. All lowercase hex. */
 export interface KeyFingerprints {

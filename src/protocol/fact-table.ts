@@ -66,21 +66,25 @@ export class FactTable implements FactSource {
     this.#map = new KeyMap(PAYLOAD_WORDS, expected);
   }
 
-  /** A table that goes on from another's head and facts, each key once. Its state hash tells whether they belong together. */
+  /**
+   * A table that goes on from another's head and facts, each key once. Its state hash tells whether they belong together.
+   * @param facts with `seq`, where it is known which change made them what they are.
+   */
   static restore(
     hasher: Hasher,
     head: Omit<TableHead, 'stateHash'>,
-    facts: Iterable<Fact>,
+    facts: Iterable<Fact & { readonly seq?: number }>,
     expected: number,
   ): FactTable {
     const table = new FactTable(hasher, expected);
-    table.#seq = head.seq;
     table.#link.set(head.chainHash);
     for (const fact of facts) {
+      table.#seq = fact.seq ?? head.seq;
       const [flags, valueUs] = [flagsOf(fact), valueOf(fact)];
       writeFact(table.#fact, 0, fact.key, 0, flags, valueUs);
       table.#store(-1, fact.key, 0, flags, valueUs);
     }
+    table.#seq = head.seq;
     return table;
   }
 

@@ -7,7 +7,7 @@
  */
 import { equalBytes } from '../core/bytes.js';
 import type { Hasher } from '../core/hasher.js';
-import { FACT_BYTES } from './fact.js';
+import { FACT_BYTES, type Fact } from './fact.js';
 import { FactTable, type FactSource, type TableHead } from './fact-table.js';
 import { KEY_BYTES } from './keys.js';
 import { OpenOrders } from './open-orders.js';
@@ -21,6 +21,19 @@ export interface Applied {
   /** The state hash after each of them, 32 bytes each. */
   readonly stateHashes: Uint8Array;
   readonly seq: number;
+}
+
+/** What a table was when it was put away. */
+export interface TableRest {
+  readonly term: bigint;
+  readonly index: bigint;
+  readonly head: Omit<TableHead, 'stateHash'>;
+  /** Each key once, with the change that made it so. */
+  readonly facts: Iterable<Fact & { readonly seq: number }>;
+  /** How many there are. */
+  readonly count: number;
+  /** The orders open on each key, as they were opened. */
+  readonly open: Iterable<{ readonly key: Uint8Array; readonly orders: readonly string[] }>;
 }
 
 /** Collects what a record changes. */
@@ -53,10 +66,20 @@ export class RevocationTable implements FactSource {
   #term = 0n;
   #index = -1n;
 
-  /** An empty table, at term 0. @param canaryKey of `deriveCanaryKey`. */
-  constructor(hasher: Hasher, canaryKey: Uint8Array) {
-    this.facts = new FactTable(hasher);
+  /** An empty table, at term 0. @param canaryKey of `deriveCanaryKey`. @param facts none yet. */
+  constructor(hasher: Hasher, canaryKey: Uint8Array, facts = new FactTable(hasher)) {
+    this.facts = facts;
     this.#canary = new Uint8Array(canaryKey);
+  }
+
+  /** A table that goes on from what another was. The state hash of its head tells whether its facts are all there. */
+  static restore(hasher: Hasher, canaryKey: Uint8Array, rest: TableRest): RevocationTable {
+    const facts = FactTable.restore(hasher, rest.head, rest.facts, rest.count);
+    const table = new RevocationTable(hasher, canaryKey, facts);
+    for (const { key, orders } of rest.open) for (const order of orders) table.orders.open(key, 0, order);
+    table.#term = rest.term;
+    table.#index = rest.index;
+    return table;
   }
 
   /** The greatest term seen. */

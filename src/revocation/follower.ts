@@ -9,7 +9,8 @@ import { FACT_BYTES } from '../protocol/fact.js';
 import { foldEvent } from './fold.js';
 import { LIFECYCLE, readLifecycle } from './lifecycle.js';
 import { findLifecycle } from './projection.js';
-import { RevocationState, type KeyMaterial } from './state.js';
+import type { Snapshots } from './snapshot.js';
+import { RevocationState } from './state.js';
 
 const READ_ENTRIES = 4096n;
 
@@ -20,7 +21,7 @@ export interface FoldedFacts {
 }
 
 export class Follower {
-  readonly state: RevocationState;
+  #state: RevocationState;
   #size = 0n;
   #log: Log | undefined;
   #schemas: SchemaRegistry | undefined;
@@ -28,20 +29,27 @@ export class Follower {
   readonly #hints = new Hints();
   readonly #listeners = new Set<(folded: FoldedFacts) => void>();
   #wake: (() => void) | undefined;
+  /** Whoever asks meanwhile goes on behind it: two that read would fold the same entries twice. */
+  #caughtUp: Promise<void> = Promise.resolve();
   readonly #unsubscribe: () => void;
 
   constructor(
     private readonly database: Database,
     watch: LedgerWatch,
-    material: KeyMaterial,
+    private readonly snapshots: Snapshots,
   ) {
-    this.state = new RevocationState(material);
+    this.#state = new RevocationState(snapshots.material);
     this.#unsubscribe = watch.onCommitted((batch) => {
       if (batch.log.path !== LIFECYCLE) return;
       this.#hints.add(batch);
       this.#behind = true;
       this.#wake?.();
     });
+  }
+
+  /** Another one after the first `catchUp`, and from then on the same. */
+  get state(): RevocationState {
+    return this.#state;
   }
 
   /** Entries folded. */
@@ -58,7 +66,13 @@ export class Follower {
    * what is folded, those; else, or where that is less than `atLeast` entries, the ledger is read.
    * @throws KeelsonError `database_unavailable`, `tampered`
    */
-  async catchUp(atLeast = 0n): Promise<void> {
+  catchUp(atLeast = 0n): Promise<void> {
+    const caughtUp = this.#caughtUp.then(() => this.#catchUp(atLeast));
+    this.#caughtUp = caughtUp.catch(() => undefined);
+    return caughtUp;
+  }
+
+  async #catchUp(atLeast: bigint): Promise<void> {
     this.#behind = false;
     const log = (this.#log ??= await findLifecycle(this.database.pool));
     if (log === undefined) return;
@@ -68,6 +82,7 @@ export class Follower {
       log.id,
     ]);
     const size = rows[0]?.size ?? 0n;
+    if (this.#size === 0n && size > 0n) await this.#begin(log, size);
     while (this.#size < size) {
       const to = this.#size + READ_ENTRIES < size ? this.#size + READ_ENTRIES : size;
       const { pages } = await readFoldBatch(this.database.pool, log, this.#size, to);
@@ -75,6 +90,13 @@ export class Follower {
       this.#size = to;
     }
     this.#tell();
+  }
+
+  /** From a snapshot, where there is one. */
+  async #begin(log: Log, size: bigint): Promise<void> {
+    const folded = await this.snapshots.load(this.database.pool, log, size);
+    this.#state = folded.state;
+    this.#size = folded.size;
   }
 
   /** False where there was nothing that goes on from here. */

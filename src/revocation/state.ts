@@ -17,8 +17,11 @@ export interface KeyMaterial {
 
 const HOUR_US = 3_600_000_000;
 
+/** The key that every part of an order moves. */
+export const canaryOf = ({ hasher, guardKey }: KeyMaterial): Uint8Array => deriveCanaryKey(hasher, guardKey);
+
 /** Whom a source ever named, and who left it lately. */
-interface Source {
+export interface Source {
   readonly population: Set<string>;
   /** When, in that order. */
   readonly leavers: Map<string, number>;
@@ -44,7 +47,6 @@ export interface KeyChange {
 const targetName = (type: string, issuer: string, id: string): string => `${type}\n${issuer}\n${id}`;
 
 export class RevocationState {
-  readonly table: RevocationTable;
   readonly causes = new Map<string, Cause>();
   /** By order: its keys in hex. Only of orders that have some. */
   readonly keys = new Map<string, Map<string, OrderKey>>();
@@ -55,8 +57,9 @@ export class RevocationState {
   /** Pseudonym → orders that leave something to them. */
   readonly #byHeir = new Map<string, Set<string>>();
   readonly #byEvent = new Map<string, string[]>();
-  readonly #sources = new Map<string, Source>();
-  readonly #groups = new Map<string, readonly string[]>();
+  readonly sources = new Map<string, Source>();
+  /** Of a person, as a source says (`producer \n pseudonym`). */
+  readonly groups = new Map<string, readonly string[]>();
   /** Orders to which something may have to be added, and the entry that says so; −1: the graph does. */
   readonly touched = new Map<string, number>();
   /** Orders to which nothing is to be added that is known, and how much of lifecycle the graph has to know before that is all. */
@@ -83,9 +86,10 @@ export class RevocationState {
   /** Of the last event that may say something of the graph: not who left, moved or came back. */
   graphIndex = -1;
 
-  constructor(readonly material: KeyMaterial) {
-    this.table = new RevocationTable(material.hasher, deriveCanaryKey(material.hasher, material.guardKey));
-  }
+  constructor(
+    readonly material: KeyMaterial,
+    readonly table: RevocationTable = new RevocationTable(material.hasher, canaryOf(material)),
+  ) {}
 
   /** Takes in a cause that was not there before. A second event of the same name counts for nothing. */
   add(cause: Cause): void {
@@ -236,12 +240,12 @@ export class RevocationState {
 
   /** A source named a person. */
   know(producer: string, subject: string): void {
-    this.#source(producer).population.add(subject);
+    this.source(producer).population.add(subject);
   }
 
   /** Counts a leaver of a source. Who leaves twice within the hour counts once. */
   countLeaver(producer: string, subject: string, atUs: number): Burst {
-    const { leavers, population } = this.#source(producer);
+    const { leavers, population } = this.source(producer);
     leavers.delete(subject);
     leavers.set(subject, atUs);
     for (const [one, leftUs] of leavers) {
@@ -254,18 +258,19 @@ export class RevocationState {
   /** Remembers all groups of a person as a source says; answers those it said before. */
   setGroups(producer: string, subject: string, groups: readonly string[]): readonly string[] {
     const name = `${producer}\n${subject}`;
-    const before = this.#groups.get(name) ?? [];
-    this.#groups.set(name, groups);
+    const before = this.groups.get(name) ?? [];
+    this.groups.set(name, groups);
     return before;
   }
 
   groupsOf(producer: string, subject: string): readonly string[] {
-    return this.#groups.get(`${producer}\n${subject}`) ?? [];
+    return this.groups.get(`${producer}\n${subject}`) ?? [];
   }
 
-  #source(producer: string): Source {
-    let source = this.#sources.get(producer);
-    if (source === undefined) this.#sources.set(producer, (source = { population: new Set(), leavers: new Map() }));
+  /** What a source said so far. */
+  source(producer: string): Source {
+    let source = this.sources.get(producer);
+    if (source === undefined) this.sources.set(producer, (source = { population: new Set(), leavers: new Map() }));
     return source;
   }
 }

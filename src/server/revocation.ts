@@ -18,6 +18,7 @@ import { OverdueWatch, type OverdueNotice } from '../revocation/overdue.js';
 import { Processor } from '../revocation/processor.js';
 import { revocationProjection } from '../revocation/projection.js';
 import type { RequestRoutesOptions } from '../revocation/request-routes.js';
+import { Snapshots } from '../revocation/snapshot.js';
 import type { KeyMaterial } from '../revocation/state.js';
 import { Survey } from '../revocation/survey.js';
 import { Terms } from '../revocation/term.js';
@@ -25,6 +26,7 @@ import type { Policy } from '../revocation/world.js';
 import type { Message, Webhooks } from '../webhooks/webhooks.js';
 import type { Foundation } from './foundation.js';
 import type { LedgerParts } from './ledger.js';
+import { VERSION } from './version.js';
 
 export interface RevocationParts {
   readonly foundation: Foundation;
@@ -43,7 +45,15 @@ export const revocationMaterial = ({ keyring }: Foundation): KeyMaterial => ({
 });
 
 export const makeRevocationProjection = (foundation: Foundation): ReturnType<typeof revocationProjection> =>
-  revocationProjection(revocationMaterial(foundation));
+  revocationProjection({ snapshots: makeSnapshots(foundation), database: foundation.database });
+
+export const makeSnapshots = (foundation: Foundation): Snapshots =>
+  new Snapshots({
+    material: revocationMaterial(foundation),
+    macKey: foundation.keyring.macKey('snapshot'),
+    release: VERSION,
+    logger: foundation.logger,
+  });
 
 export interface RunningRevocation {
   readonly requests: RequestRoutesOptions;
@@ -66,7 +76,7 @@ export function openRevocation(parts: RevocationParts): RunningRevocation {
     logger,
     projection: makeRevocationProjection(foundation),
   });
-  const follower = new Follower(database, watch, revocationMaterial(foundation));
+  const follower = new Follower(database, watch, makeSnapshots(foundation));
   const survey = new Survey({
     identity,
     identify: (pseudonyms) => vault.identify(pseudonyms),

@@ -24,6 +24,7 @@ import { RevocationState } from '../../../src/revocation/state.js';
 import { step, type StepSettings } from '../../../src/revocation/step.js';
 import { Survey } from '../../../src/revocation/survey.js';
 import type { Person, Policy } from '../../../src/revocation/world.js';
+import { checkFoldOver } from '../fold-over.js';
 
 const schemas = builtInSchemas();
 const guardKey = Buffer.alloc(32, 3);
@@ -90,8 +91,7 @@ export class SmallKeelson {
 
   /** Another process takes the next term and folds all there is; nothing else is left of the one before. */
   takeOver(): void {
-    const state = new RevocationState({ hasher, guardKey });
-    this.#lifecycle.forEach((entry, index) => fold(state, index, entry));
+    const state = this.refold();
     this.#state = state;
     this.#survey = this.#newSurvey();
     this.#term = state.table.term + 1n;
@@ -154,11 +154,9 @@ export class SmallKeelson {
     return checkToken(this.#state.table, keysOfToken(hasher, guardKey, facts), facts.issuedAtUs, this.nowUs, 0);
   }
 
-  /** The state that somebody folds who comes now. */
+  /** The state that somebody folds who comes now: from the beginning, or from what was put away in between. */
   refold(): RevocationState {
-    const state = new RevocationState({ hasher, guardKey });
-    this.#lifecycle.forEach((entry, index) => fold(state, index, entry));
-    return state;
+    return checkFoldOver({ hasher, guardKey }, this.#lifecycle, fold);
   }
 
   /** What a dry run says of a request of `producer`. */

@@ -19,7 +19,7 @@ import { openIdentity } from '../../../src/server/identity.js';
 import { openIntake } from '../../../src/server/intake.js';
 import { makeLedgerParts } from '../../../src/server/ledger.js';
 import { openEvidence } from '../../../src/server/registration.js';
-import { revocationMaterial } from '../../../src/server/revocation.js';
+import { makeSnapshots } from '../../../src/server/revocation.js';
 import { Gates, type Command, type Point, type Report } from './gates.js';
 
 const report = (message: Report): void => void process.send!(message);
@@ -44,7 +44,7 @@ const { intake } = openIntake({
   metrics,
 });
 const { identity } = openIdentity(foundation, ledger, readiness);
-const follower = new Follower(database, ledger.watch, revocationMaterial(foundation));
+const follower = new Follower(database, ledger.watch, makeSnapshots(foundation));
 const survey = new Survey({
   identity,
   identify: (pseudonyms) => vault.identify(pseudonyms),
