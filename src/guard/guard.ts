@@ -5,11 +5,12 @@ import type { ErrorCode } from '../core/error.js';
 import { nodeHasher } from '../platform/hasher.js';
 import { nodeVerifier } from '../platform/signer.js';
 import type { TokenFacts } from '../protocol/token-keys.js';
-import { check, distrustOf, failsOpen, KnownTool, KnownToken, type Decision, type Refused } from './check.js';
+import { check, distrustOf, KnownTool, KnownToken, type Decision } from './check.js';
 import { Connection, type TransportChoice } from './connection.js';
 import { GuardCore, type Membership } from './core.js';
+import { Endings } from './endings.js';
 import { declareFailOpen } from './fail-open.js';
-import { Holdings, type Revoked, type Session } from './holdings.js';
+import type { Revoked, Session } from './holdings.js';
 import { readClaims, STANDARD, summarize, type ClaimSet, type Mapping } from './mapping.js';
 import { Counters, type GuardMetrics } from './metrics.js';
 import { Memory } from './memory.js';
@@ -67,11 +68,10 @@ export class Guard {
   readonly #connection: Connection;
   readonly #orders: Orders;
   readonly #memory: Memory | undefined;
-  readonly #holdings = new Holdings();
+  readonly #endings: Endings;
   readonly #counters = new Counters();
   readonly #tools = new Map<string, KnownTool>();
   readonly #probes = new Map<string, Probe>();
-  readonly #listeners = new Set<(revoked: Revoked) => void>();
   readonly #waiting: (() => void)[] = [];
   #timer: NodeJS.Timeout | undefined;
   #refreshedMs = -Infinity;
@@ -92,6 +92,13 @@ export class Guard {
       ...(skewMs === undefined ? {} : { skewUs: skewMs * 1000 }),
     });
     const onProblem = (error: unknown): void => this.#tell(error instanceof Error ? error : new Error(String(error)));
+    this.#endings = new Endings(this.core, {
+      onAborted: (count) => {
+        this.#counters.aborted += count;
+        this.#step({ kind: 'aborted', count });
+      },
+      onProblem,
+    });
     this.#memory = folder === undefined ? undefined : new Memory(folder, this.core, onProblem);
     this.publisher = publish === undefined ? undefined : new Publisher(this.core, { ...publish, url, onProblem });
     this.#orders = new Orders({ url, membership }, this.core.canaryKey, onProblem);
@@ -158,24 +165,17 @@ export class Guard {
    * that it does not.
    */
   session(token: KnownToken, tool?: string): Session {
-    const known = tool === undefined ? undefined : this.#tool(tool);
-    const session = this.#holdings.open(token, known);
-    // It may have been revoked since it was checked; no change would tell of that.
-    if (this.#refusalOf(token, known) !== undefined) this.#end([...token.names, ...(known?.names ?? [])]);
-    return session;
+    return this.#endings.open(token, tool === undefined ? undefined : this.#tool(tool));
   }
 
   /** Follows a token that the host has cached, so that `onRevoked` tells when to drop it. Returns how to forget it. */
   keep(token: KnownToken): () => void {
-    const forget = this.#holdings.keep(token);
-    if (this.#refusalOf(token, undefined) !== undefined) queueMicrotask(() => this.#end(token.names));
-    return forget;
+    return this.#endings.keep(token);
   }
 
   /** Tells what is to be dropped: cached tokens that were given to `keep`, sessions that were aborted. Returns how to stop. */
   onRevoked(listener: (revoked: Revoked) => void): () => void {
-    this.#listeners.add(listener);
-    return () => void this.#listeners.delete(listener);
+    return this.#endings.onRevoked(listener);
   }
 
   /** Records a decision, where the guard is told where to; never waits and never throws. False where it could not be kept. */
@@ -185,7 +185,7 @@ export class Guard {
 
   /** How it is doing, at this moment. `formatMetrics` makes Prometheus text of it. */
   metrics(): GuardMetrics {
-    return this.#counters.metrics(this.core, this.#connection.state, this.#holdings, this.publisher?.counts);
+    return this.#counters.metrics(this.core, this.#connection.state, this.#endings.holdings, this.publisher?.counts);
   }
 
   /** A message of the feed, by whatever way it came. */
@@ -196,13 +196,7 @@ export class Guard {
   /** Time went on: asks for a grant when it is time to, and ends what nobody can vouch for. Happens by itself once it is started. */
   tick(): void {
     this.#step({ kind: 'tick', random: randomBytes(16) });
-    const { core } = this;
-    // By the clocks that were read in this step. Where nothing is too old for the shortest lease in use, nothing is looked through.
-    if (this.#holdings.sessions === 0 || core.isFresh) return;
-    this.#drop({
-      tokens: [],
-      sessions: this.#holdings.abort((_, tool) => (failsOpen(core, tool) ? undefined : distrustOf(core, tool))),
-    });
+    this.#endings.endStale();
   }
 
   /**
@@ -275,9 +269,9 @@ export class Guard {
         else this.#connection.refresh();
         return;
       case 'changed':
-        return this.#end(effect.keys.map(formatHex));
+        return this.#endings.end(effect.keys.map(formatHex));
       case 'replaced':
-        return this.#end(undefined);
+        return this.#endings.end(undefined);
       case 'probe':
         return void this.#probe(effect.seq, effect.issuedAtUs);
       case 'rejected':
@@ -292,37 +286,6 @@ export class Guard {
     if (code !== 'bad_signature' || nowMs - this.#refreshedMs < REFRESH_MS) return;
     this.#refreshedMs = nowMs;
     this.#connection.refresh();
-  }
-
-  /** Ends what stands on these keys, and the table refuses now. */
-  #end(names: readonly string[] | undefined): void {
-    if (this.core.table === undefined) return;
-    this.#drop(this.#holdings.end(names, (token, tool) => this.#refusalOf(token, tool)));
-  }
-
-  /** What the table says against a token, or else against it for a tool. */
-  #refusalOf(token: KnownToken, tool: KnownTool | undefined): Refused | undefined {
-    const { table, skewUs } = this.core;
-    if (table === undefined) return undefined;
-    // Looked at whatever the token's verdict: a tool that is in use tells how fresh the table has to be.
-    const ofTool = tool?.verdict(table, token.issuedAtUs, skewUs);
-    return token.verdict(table, skewUs) ?? ofTool;
-  }
-
-  #drop(revoked: Revoked): void {
-    const count = revoked.sessions.length;
-    if (count > 0) {
-      this.#counters.aborted += count;
-      this.#step({ kind: 'aborted', count });
-    }
-    if (count === 0 && revoked.tokens.length === 0) return;
-    for (const listener of this.#listeners) {
-      try {
-        listener(revoked);
-      } catch (error) {
-        this.#tell(error instanceof Error ? error : new Error(String(error)));
-      }
-    }
   }
 
   async #failOpen(): Promise<void> {
