@@ -214,6 +214,8 @@ it('tells of each once, whatever they stand on, and forgets what was ended', () 
   expect(holdings.end(['deploy', 'ana', 'client'], refusalOf)).toEqual({ tokens: [ana], sessions: [session] });
   expect(session.signal.reason).toMatchObject({ reason: 'blocked' });
   for (let i = 0; i < 2; i++) session.close();
+  // A token that names its tool stands on it once.
+  holdings.open(told.token('deploy'), told.tool('deploy')).close();
   expect([holdings.tokens, holdings.sessions]).toEqual([0, 0]);
   expect(holdings.end(['ana'], refusalOf)).toEqual({ tokens: [], sessions: [] });
   holdings.keep(ana);

@@ -69,9 +69,10 @@ describe('a part', () => {
   });
 
   it('may hold nothing, and names nothing that a change has not', () => {
-    const term = (1n << 63n) - 1n;
-    for (const none of [{}, { changes: null }, { changes: [] }]) {
-      expect(parsePart('revocation.ordered', { term, ...none })).toEqual({ term, changes: [] });
+    for (const term of [0n, (1n << 63n) - 1n]) {
+      for (const none of [{}, { changes: null }, { changes: [] }]) {
+        expect(parsePart('revocation.ordered', { term, ...none })).toEqual({ term, changes: [] });
+      }
     }
     const keys = new Uint8Array(32).fill(5);
     expect(formatChanges([{ change: 'expire', keys }])).toStrictEqual([{ change: 'expire', keys: KEYS }]);
