@@ -2,7 +2,7 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { pino } from 'pino';
 import { Registry } from 'prom-client';
-import { expect, it } from 'vitest';
+import { expect, it, vi } from 'vitest';
 import type { OwnEvent } from '../../src/intake/encoder.js';
 import { systemClock } from '../../src/platform/clock.js';
 import { CaseFollower } from '../../src/revocation/cases/case-follower.js';
@@ -82,5 +82,47 @@ it('is closed by all that was committed when it was looked at, not by what is fo
   Object.assign(second, { ack: ACK });
   await until(() => closed.length > 0);
   expect(closed[0]).toMatchObject({ event: { result: 'enforced', points: [{ point: 'gateway', acked: 2 }] } });
+  await follower.close();
+});
+
+it('takes out who has asked for no lease for 24 hours, by the clock of leases, and nobody earlier', async () => {
+  const HOUR_MS = 3_600_000;
+  let nowMs = 0;
+  const all = [instance('1', 50n, ACK), { ...instance('2', 51n, ACK), retired: 'silent' as const }];
+  const asked: string[][] = [];
+  const retired: [string, number][] = [];
+  const follower = new CaseFollower({
+    cases: {
+      isAnyOpen: async () => false,
+      progress: async () => ({ committed: 0n, folded: 0n }),
+      open: async () => [],
+      instances: async () => all,
+    },
+    points: {
+      silentUs: async (names) => (asked.push([...names]), new Map(names.map((name) => [name, nowMs * 1000]))),
+      leasesEndUs: async () => new Map(),
+      retireSilent: async (name, silentUs) => void retired.push([name, silentUs]),
+      quarantine: async () => undefined,
+      reconnect: () => undefined,
+    },
+    intake: { publishOwn: async () => [] },
+    webhooks: { publish: async () => undefined },
+    news: { tell: async () => undefined },
+    timers: { warnUs: 0, retryUs: 0, callUs: 0, quarantineUs: 0 },
+    clock: { ...systemClock, monotonicMs: () => nowMs },
+    logger: pino({ level: 'silent' }),
+    metrics: new Registry(),
+  });
+  follower.start();
+  const lookAgain = async (atMs: number): Promise<void> => {
+    const before = asked.length;
+    nowMs = atMs;
+    await vi.waitFor(() => expect(asked.length).toBeGreaterThan(before), { timeout: 10_000, interval: 10 });
+  };
+  await lookAgain(24 * HOUR_MS - 1);
+  await lookAgain(25 * HOUR_MS);
+  await vi.waitFor(() => expect(retired).toEqual([['1'.repeat(32), 24 * HOUR_MS * 1000]]));
+  // Who is out already is not asked for.
+  expect(asked.every((names) => names.join() === '1'.repeat(32))).toBe(true);
   await follower.close();
 });

@@ -206,10 +206,13 @@ class Falsehoods implements Iterable<string> {
     const statuses = new Set(instances.map(({ status }) => status));
     const isSure = [...statuses].every((status) => ['acked', 'fenced', 'absent'].includes(status)) && statuses.size > 0;
     const isEnforced = statuses.has('acked') && !statuses.has('fenced');
-    const is = isSure ? (isEnforced ? 'enforced' : 'fenced') : 'incomplete';
+    const { signalled } = this.closed.one;
+    const is = isSure && signalled.length === 0 ? (isEnforced ? 'enforced' : 'fenced') : 'incomplete';
     if (result !== is) yield `it is said to be ${result}, and is ${is}: ${[...statuses].join()}`;
     if (result !== this.closed.result) yield `it was closed as ${this.closed.result}`;
     const notProven = this.#said.stated.filter((line) => line.startsWith('not proven: '));
+    const isTold = notProven.includes('not proven: signalled_only crm');
+    if (isTold !== signalled.length > 0) yield `signalled: ${signalled.join()}, and not proven: ${notProven.join()}`;
     if ((result === 'incomplete') !== notProven.length > 0) yield `${result}, and not proven: ${notProven.join()}`;
   }
 

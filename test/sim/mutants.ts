@@ -223,8 +223,8 @@ export const MUTANTS: readonly Mutant[] = [
   oneLine(
     'certificate: absent, with a lease that ended after the order',
     'revocation/cases/standing.ts',
-    'leasesEndUs > orderedUs;',
-    'leasesEndUs - 35e6 > orderedUs;',
+    'if (!mayHaveHeldLease(order, one)) {',
+    'if (!mayHaveHeldLease({ orderedUs: order.orderedUs + waitedUs }, one)) {',
   ),
   oneLine(
     'certificate: all of it attested, by a mapping that lacks a type',
@@ -243,6 +243,12 @@ export const MUTANTS: readonly Mutant[] = [
     'revocation/cases/standing.ts',
     "if (fails && one.retired !== 'asked') return 'unfenced';",
     "if (fails && one.retired === undefined) return 'unfenced';",
+  ),
+  oneLine(
+    'certificate: nothing said of who can only be signalled',
+    'revocation/cases/outcome.ts',
+    '...order.signalled.slice(0, MAX_NAMED)',
+    '...order.signalled.slice(0, 0)',
   ),
   oneLine(
     'certificate: last use too early',

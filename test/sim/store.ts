@@ -210,12 +210,14 @@ export class ModelStore {
       ...new Set(entry.said.flatMap(({ names }) => names.map((name) => name.split('/')[0] as KeyType))),
     ];
     const committedUs = this.#committedUs[index]!;
+    // A point that can only be signalled comes and goes.
+    const signalled = index % 8 === 0 ? ['crm'] : [];
     const evidence = {
       index: at,
       orderedUs: EPOCH_US + committedUs,
       committedUs,
       incomplete: [],
-      signalled: [],
+      signalled,
       contradictions: [],
     };
     const order = orderOf(entry.id);
