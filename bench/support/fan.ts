@@ -4,6 +4,7 @@ import { once } from 'node:events';
 import type { MembershipJson } from '../../src/guard/join.js';
 import { startProcess } from '../../test/support/process.js';
 import { processCpuUs } from './process-cpu.js';
+import { say } from './progress.js';
 
 /**
  * `guards`: whole ones, each with a connection, a table and a lease. `connections`: each with a lease of its own, but the bytes that one has
@@ -39,9 +40,16 @@ export interface InSync {
 }
 
 export type FromListeners =
-  { readonly kind: 'listening' } | ({ readonly kind: 'reached' } & Reached) | ({ readonly kind: 'in_sync' } & InSync);
+  | { readonly kind: 'listening' }
+  /** So many of a process are connected, on the way to all. */
+  | { readonly kind: 'open'; readonly count: number }
+  | ({ readonly kind: 'reached' } & Reached)
+  | ({ readonly kind: 'in_sync' } & InSync);
 export type ToListeners = { readonly kind: 'listen'; readonly order: FanOrder } | { readonly kind: 'watch_reconnect' };
 
+/** However many there are, and however slow the machine. */
+const START_MS = 600_000;
+const SAY_MS = 15_000;
 const LISTENERS = new URL('listeners.ts', import.meta.url);
 
 export class Fan {
@@ -49,16 +57,21 @@ export class Fan {
   /** By process, in the order of their seq. */
   readonly #reached: Reached[][];
   readonly #inSync: (InSync | undefined)[] = [];
+  readonly #open: number[];
+  #listening = 0;
   #wake: () => void = () => undefined;
   #failure: Error | undefined;
 
   private constructor(processes: readonly ChildProcess[]) {
     this.#processes = processes;
     this.#reached = processes.map(() => []);
+    this.#open = processes.map(() => 0);
     processes.forEach((child, i) => {
       child.on('message', (message: FromListeners) => {
         if (message.kind === 'reached') this.#reached[i]!.push(message);
         if (message.kind === 'in_sync') this.#inSync[i] = message;
+        if (message.kind === 'open') this.#open[i] = message.count;
+        if (message.kind === 'listening') this.#listening++;
         this.#wake();
       });
       child.once('exit', (code) => {
@@ -68,19 +81,23 @@ export class Fan {
     });
   }
 
-  /** Resolves once all listen. */
+  /** Resolves once all listen. @throws Error where they don't within ten minutes, or a process ends */
   static async start(count: number, processes: number, order: Omit<FanOrder, 'from' | 'to' | 'spare'>): Promise<Fan> {
     const children = Array.from({ length: processes }, () => startProcess(LISTENERS));
     const fan = new Fan(children);
-    await Promise.all(
-      children.map(async (child, i) => {
-        const [from, to] = [i, i + 1].map((n) => Math.floor((n * count) / processes)) as [number, number];
-        const listening = once(child, 'message');
-        const mine = { ...order, from, to, spare: count + i };
-        child.send({ kind: 'listen', order: mine } satisfies ToListeners);
-        await listening;
-      }),
-    );
+    children.forEach((child, i) => {
+      const [from, to] = [i, i + 1].map((n) => Math.floor((n * count) / processes)) as [number, number];
+      child.send({ kind: 'listen', order: { ...order, from, to, spare: count + i } } satisfies ToListeners);
+    });
+    const telling = setInterval(() => say(`${fan.#open.reduce((a, b) => a + b)} of ${count} ${order.kind}`), SAY_MS);
+    try {
+      await fan.#until(() => fan.#listening === processes, START_MS);
+    } catch (error) {
+      await fan.stop();
+      throw error;
+    } finally {
+      clearInterval(telling);
+    }
     return fan;
   }
 

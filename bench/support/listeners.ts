@@ -84,7 +84,9 @@ async function startGuards(order: FanOrder): Promise<void> {
     });
     guards.push(guard);
     guard.start();
-    if (guards.length % OPENED_AT_ONCE === 0) await untilLeased(guards);
+    if (guards.length % OPENED_AT_ONCE > 0) continue;
+    await untilLeased(guards);
+    say({ kind: 'open', count: guards.length });
   }
   await untilLeased(guards);
 }
@@ -151,6 +153,7 @@ async function startConnections(order: FanOrder): Promise<void> {
     };
     setTimeout(() => setInterval(ask, LEASE_MS), (i / count) * LEASE_MS);
     while (open < i + 1 - OPENED_AT_ONCE) await sleep(5);
+    if (i % OPENED_AT_ONCE === 0) say({ kind: 'open', count: open });
   }
   while (open < count) await sleep(5);
 }
