@@ -44,11 +44,13 @@ describe('deriveKey', () => {
       expect(formatHex(deriveKey(hasher, secret, 'tool', '', 'x'))).toBe(keyOf(secret, 'tool', '', 'x'));
     }
     for (const unit of ['x', '\u007f', '\u0080', 'é', '€', '😀', 'x€']) {
-      const derive = makeKeyDeriver(hasher, guardKey);
-      for (let length = 0; length < 260; length++) {
-        const value = unit.repeat(length);
-        const [short, long] = [derive('tool', ''), derive('tool', 'issuer', value, 'more')].map(formatHex);
-        expect([short, long]).toEqual([keyOf(guardKey, 'tool', ''), keyOf(guardKey, 'tool', 'issuer', value, 'more')]);
+      for (const more of [[], ['more']]) {
+        const derive = makeKeyDeriver(hasher, guardKey);
+        for (let length = 0; length < 260; length++) {
+          const values = [unit.repeat(length), ...more];
+          expect(formatHex(derive('tool', 'issuer', ...values))).toBe(keyOf(guardKey, 'tool', 'issuer', ...values));
+        }
+        expect(formatHex(derive('tool', ''))).toBe(keyOf(guardKey, 'tool', ''));
       }
     }
     const long = 'x'.repeat(5000);
