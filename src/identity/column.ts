@@ -27,7 +27,46 @@ export class Column<A extends Numbers> {
     this.array[index] = 0;
   }
 
+  /** How many indexes there is room for. */
+  get room(): number {
+    return this.array.length;
+  }
+
   get bytes(): number {
     return this.array.byteLength;
   }
+}
+
+/** Columns of the same indexes, which grow together. */
+export class Columns {
+  /** How many indexes there is room for. */
+  #room = 0;
+  readonly #columns: readonly Reserved[];
+
+  constructor(...columns: readonly Reserved[]) {
+    this.#columns = columns;
+  }
+
+  /** Makes room for indexes below `length`. */
+  reserve(length: number): void {
+    if (length <= this.#room) return;
+    for (const column of this.#columns) column.reserve(length);
+    this.#room = Math.min(...this.#columns.map(({ room }) => room));
+  }
+
+  /** Sets 0 in each. */
+  clear(index: number): void {
+    for (const column of this.#columns) column.clear(index);
+  }
+
+  get bytes(): number {
+    return this.#columns.reduce((sum, { bytes }) => sum + bytes, 0);
+  }
+}
+
+interface Reserved {
+  readonly room: number;
+  readonly bytes: number;
+  reserve(length: number): void;
+  clear(index: number): void;
 }

@@ -2,7 +2,7 @@
  * Edges between nodes: lists threaded through arrays, walked in either direction. An edge gets further roles, and goes only with its
  * child. Of a parent the edges to leaves (tokens: nothing hangs on them) are a list of their own, behind the others.
  */
-import { Column } from './column.js';
+import { Column, Columns } from './column.js';
 
 /** Bits beside the roles of an edge: its child is a leaf; it is the one that its child is summed up by (sums.ts). */
 const MARK = { leaf: 128, held: 64 } as const;
@@ -30,8 +30,15 @@ export class Edges {
   /** Of a parent: how many edges it has, and (where there are any) how many removed ones are in its list. */
   readonly #counts = new Column(Int32Array);
   readonly #removed = new Map<number, number>();
-  readonly #ofEdge = [this.#parents, this.#children, this.#roles, this.#seconds, this.#nextOfParent, this.#nextOfChild];
-  readonly #byParent = [this.#ofParent, this.#leavesOf, this.#counts];
+  readonly #ofEdge = new Columns(
+    this.#parents,
+    this.#children,
+    this.#roles,
+    this.#seconds,
+    this.#nextOfParent,
+    this.#nextOfChild,
+  );
+  readonly #byParent = new Columns(this.#ofParent, this.#leavesOf, this.#counts);
   readonly #free: number[] = [];
   /** Of children with many parents: parent → edge. */
   readonly #many = new Map<number, Map<number, number>>();
@@ -141,7 +148,7 @@ export class Edges {
   }
 
   get bytes(): number {
-    return [...this.#ofEdge, ...this.#byParent, this.#ofChild].reduce((sum, { bytes }) => sum + bytes, 0);
+    return this.#ofEdge.bytes + this.#byParent.bytes + this.#ofChild.bytes;
   }
 
   /** This edge of a parent, or the next that was not removed. */
@@ -189,12 +196,12 @@ export class Edges {
   }
 
   #make(parent: number, child: number): number {
-    for (const column of this.#byParent) column.reserve(parent + 1);
+    this.#byParent.reserve(parent + 1);
     this.#ofChild.reserve(child + 1);
     const free = this.#free.pop();
     if (free !== undefined) return free;
     const edge = this.end++;
-    for (const column of this.#ofEdge) column.reserve(this.end);
+    this.#ofEdge.reserve(this.end);
     return edge;
   }
 }

@@ -4,7 +4,7 @@
  * it (sweep.ts), and comes back out of the tables when an entry names it again (load.ts).
  */
 import { Changes, keepEarliest, type HistoryRow, type NodeState, type Registration } from './changes.js';
-import { Column } from './column.js';
+import { Column, Columns } from './column.js';
 import { Edges } from './edges.js';
 import { PASSING_KINDS, PHASE, ROLE, ROLES, SCOPED_KINDS, type NodeKind } from './kinds.js';
 import { Links, type Link } from './links.js';
@@ -19,6 +19,9 @@ const NOBODY: Registration = { owner: -1, successor: -1, onOwnerLeave: undefined
 
 /** What may make an order grow, or say more of what it leaves: also a token that goes on, for it serves others, too. */
 const TELLING_ROLES = ROLE.names | ROLE.user | ROLE.context | ROLE.served;
+
+/** For each role: none. */
+const NO_TIMES: readonly number[] = ROLES.map(() => 0);
 
 const FLAG = { phase: 3, dirty: 4, exchanged: 8 } as const;
 
@@ -46,14 +49,14 @@ export class Graph {
   readonly #tokenIssuers = new Set<string>();
   #anyExchanged = false;
   /** What is kept of every node. */
-  readonly #columns = [
+  readonly #columns = new Columns(
     this.#flags,
     this.#firstUs,
     this.#issuedUs,
     this.#expiresUs,
     this.#acceptedSeconds,
     this.#usedDays,
-  ];
+  );
   #changes = new Changes();
 
   /** The node of this name, at the time of an entry that names it. */
@@ -61,7 +64,7 @@ export class Graph {
     const { nodes } = this;
     const node = nodes.intern(kind, issuer, id);
     if (nodes.isNew) {
-      for (const column of this.#columns) column.reserve(nodes.end);
+      this.#columns.reserve(nodes.end);
       this.#firstUs.array[node] = atUs;
       this.#changes.fresh.add(node);
       if (kind === 'token') this.#noteToken(node, issuer, id);
@@ -81,9 +84,10 @@ export class Graph {
     if (edge < 0) return;
     if (isToken) this.sums.hear(edge, roles);
     let since = this.#changes.edges.get(edge);
-    if (since === undefined) this.#changes.edges.set(edge, (since = ROLES.map(() => 0)));
-    for (let i = 0; i < ROLES.length; i++) {
-      if ((roles & (1 << i)) !== 0 && (since[i] === 0 || atUs < since[i]!)) since[i] = atUs;
+    if (since === undefined) this.#changes.edges.set(edge, (since = NO_TIMES.slice()));
+    for (let left = roles; left !== 0; left &= left - 1) {
+      const role = 31 - Math.clz32(left & -left);
+      if (since[role] === 0 || atUs < since[role]!) since[role] = atUs;
     }
     if ((roles & TELLING_ROLES) !== 0) this.touched.add(parent);
   }
@@ -264,7 +268,8 @@ export class Graph {
     this.sums.drop(node);
     this.edges.removeOf(node);
     this.nodes.remove(node);
-    for (const column of [...this.#columns, this.#digests]) column.clear(node);
+    this.#columns.clear(node);
+    this.#digests.clear(node);
   }
 
   /** Takes what was read from the database: nothing of it is a change. */
@@ -294,7 +299,7 @@ export class Graph {
   }
 
   get bytes(): number {
-    const own = this.#columns.reduce((sum, { bytes }) => sum + bytes, this.#digests.bytes);
+    const own = this.#columns.bytes + this.#digests.bytes;
     return own + this.nodes.bytes + this.edges.bytes + this.uses.bytes + this.touched.bytes + this.sums.bytes;
   }
 

@@ -2,7 +2,7 @@
  * Every node, as a small number: its kind, its issuer and its id, found again by all three. Ids lie in one arena of bytes and are
  * compared there, packed (packed-id.ts), so that a million of them are no million strings.
  */
-import { Column } from './column.js';
+import { Column, Columns } from './column.js';
 import { NODE_KINDS, kindNumber, type NodeKind } from './kinds.js';
 import { nodeKey } from './node-key.js';
 import { packed, packId, unpackId } from './packed-id.js';
@@ -36,6 +36,7 @@ export class Nodes {
   /** Where an id begins in the arena, and its bytes. */
   readonly #starts = new Column(Int32Array);
   readonly #lengths = new Column(Uint16Array);
+  readonly #columns = new Columns(this.#kinds, this.#issuers, this.#starts, this.#lengths);
   readonly #chunks: Buffer[] = [];
   #arenaEnd = 0;
   /** Keys that were asked for lately, by the last bits of their nodes; and of which nodes: node + 1. */
@@ -134,9 +135,7 @@ export class Nodes {
 
   /** Bytes held. */
   get bytes(): number {
-    const columns = [this.#kinds, this.#issuers, this.#starts, this.#lengths];
-    const held = columns.reduce((sum, { bytes }) => sum + bytes, 0);
-    return held + this.#chunks.length * CHUNK_BYTES + this.#table.byteLength;
+    return this.#columns.bytes + this.#chunks.length * CHUNK_BYTES + this.#table.byteLength;
   }
 
   #bytes(node: number): Buffer {
@@ -147,7 +146,7 @@ export class Nodes {
 
   #make(kind: number, issuer: number, length: number, place: number): number {
     const node = this.#free.pop() ?? this.end++;
-    for (const column of [this.#kinds, this.#issuers, this.#starts, this.#lengths]) column.reserve(this.end);
+    this.#columns.reserve(this.end);
     this.#kinds.array[node] = kind;
     this.#issuers.array[node] = issuer;
     this.#starts.array[node] = this.#store(length);

@@ -4,7 +4,7 @@
  *
  * What entries add is added. Where a sum would have to shrink it is given up, and made anew from the tokens when it is asked for.
  */
-import { Column } from './column.js';
+import { Column, Columns } from './column.js';
 import type { Edges } from './edges.js';
 import { ROLE, type NodeKind } from './kinds.js';
 
@@ -44,7 +44,7 @@ export class TokenSums {
   readonly #usedDays = new Column(Uint16Array);
   readonly #low = new Column(Uint32Array);
   readonly #high = new Column(Uint32Array);
-  readonly #columns = [this.#counts, this.#sinceUs, this.#untilUs, this.#usedDays, this.#low, this.#high];
+  readonly #columns = new Columns(this.#counts, this.#sinceUs, this.#untilUs, this.#usedDays, this.#low, this.#high);
   /** Points that have a bit, and which. */
   readonly #points: number[] = [];
   readonly #bits = new Map<number, number>();
@@ -150,7 +150,7 @@ export class TokenSums {
   }
 
   get bytes(): number {
-    return this.#columns.reduce((sum, { bytes }) => sum + bytes, this.#marks.bytes);
+    return this.#columns.bytes + this.#marks.bytes;
   }
 
   #is(node: number, mark: number): boolean {
@@ -164,10 +164,8 @@ export class TokenSums {
 
   #begin(holder: number, sinceUs: number): void {
     this.#mark(holder, MARK.summed);
-    for (const column of this.#columns) {
-      column.reserve(holder + 1);
-      column.clear(holder);
-    }
+    this.#columns.reserve(holder + 1);
+    this.#columns.clear(holder);
     this.#sinceUs.array[holder] = sinceUs;
     this.#untilUs.array[holder] = Infinity;
   }

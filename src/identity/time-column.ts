@@ -31,6 +31,10 @@ export class TimeColumn {
     this.set(index, 0);
   }
 
+  get room(): number {
+    return this.#seconds.room;
+  }
+
   get bytes(): number {
     return this.#seconds.bytes;
   }

@@ -1,5 +1,5 @@
 /** Who used what, and since when: pairs of nodes with the time of the first entry that says so. */
-import { Column } from './column.js';
+import { Column, Columns } from './column.js';
 
 export class Uses {
   count = 0;
@@ -8,6 +8,7 @@ export class Uses {
   readonly #firstUs = new Column(Float64Array);
   /** Next of the same user: use + 1, or 0; and the first of each node. */
   readonly #next = new Column(Int32Array);
+  readonly #columns = new Columns(this.#users, this.#used, this.#firstUs, this.#next);
   readonly #ofUser = new Column(Int32Array);
   /** Open addressing: use + 1, or 0. */
   #table = new Int32Array(4096);
@@ -22,7 +23,7 @@ export class Uses {
       return found;
     }
     const use = this.count++;
-    for (const column of [this.#users, this.#used, this.#firstUs, this.#next]) column.reserve(this.count);
+    this.#columns.reserve(this.count);
     this.#ofUser.reserve(user + 1);
     this.#users.array[use] = user;
     this.#used.array[use] = used;
@@ -56,8 +57,7 @@ export class Uses {
   }
 
   get bytes(): number {
-    const columns = [this.#users, this.#used, this.#firstUs, this.#next, this.#ofUser];
-    return columns.reduce((sum, { bytes }) => sum + bytes, this.#table.byteLength);
+    return this.#columns.bytes + this.#ofUser.bytes + this.#table.byteLength;
   }
 
   #placeOf(user: number, used: number): number {
