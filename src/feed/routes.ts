@@ -80,8 +80,12 @@ function registerReads(http: Http, options: FeedRoutesOptions): void {
       const { from: text } = request.query;
       const from = text === undefined ? undefined : parseInteger('from', text, 0, MAX_SEQ);
       const gone = whenGone(reply);
-      reply.raw.once('close', fetches.begin(instance));
-      const snapshot = await snapshots.take(from, gone);
+      const end = fetches.begin(instance);
+      const snapshot = await snapshots.take(from, gone).catch((error: unknown) => {
+        end();
+        throw error;
+      });
+      reply.raw.once('close', end);
       const isPlain = !takesGzip(request.headers['accept-encoding']);
       void reply.header('vary', 'accept-encoding').header('cache-control', 'no-store').type(FEED_TYPE);
       if (!isPlain) void reply.header('content-encoding', 'gzip');

@@ -43,14 +43,13 @@ export class Snapshots {
     const { everyMs = EVERY_MS } = this.options;
     const asked = from ?? this.options.core().seq;
     for (;;) {
+      if (signal.aborted) throw new KeelsonError('not_ready', 'nobody waits for this snapshot');
       const core = this.options.core();
       const newest = this.#kept.at(-1);
       if (newest?.serves(core, Math.min(asked, core.seq)) === true) return newest;
       const waitMs = newest === undefined ? 0 : newest.beganMs + everyMs - performance.now();
       if (waitMs <= 0) return this.#begin(core);
-      await sleep(waitMs, undefined, { signal }).catch((cause: unknown) => {
-        throw new KeelsonError('not_ready', 'nobody waits for this snapshot', { cause });
-      });
+      await sleep(waitMs, undefined, { signal }).catch(() => undefined);
     }
   }
 

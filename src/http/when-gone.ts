@@ -5,6 +5,8 @@ import type { FastifyReply } from 'fastify';
  * stop, which then need not wait for them.
  */
 export function whenGone({ raw, server }: FastifyReply): AbortSignal {
+  // Who went before anybody waited is not told of again.
+  if (raw.destroyed) return AbortSignal.abort();
   const gone = new AbortController();
   const abort = (): void => gone.abort();
   if (server.closing.aborted) abort();

@@ -127,6 +127,9 @@ describe('a snapshot on its way', () => {
     const refused = expect(snapshots.take(undefined, gone.signal)).rejects.toMatchObject({ code: 'not_ready' });
     gone.abort();
     await refused;
+    // Nor is one that would do handed to who is not there.
+    await expect(snapshots.take(0, gone.signal)).rejects.toMatchObject({ code: 'not_ready' });
+    expect(core.made).toBe(2);
   });
 
   it('cuts off a reader who takes nothing, and nobody else', async () => {

@@ -1,3 +1,4 @@
+import { once } from 'node:events';
 import { connect } from 'node:net';
 import { Type } from 'typebox';
 import { afterEach, describe, expect, test } from 'vitest';
@@ -196,6 +197,23 @@ describe('an answer that waits', () => {
     await waiting;
     client.destroy();
     await gone;
+  });
+
+  test('is over where nobody is there any more when it begins', async () => {
+    await open();
+    const told = new Promise<boolean>((tell) => {
+      http.get('/late', { config: { access: 'public' } }, async (_request, reply) => {
+        const left = once(reply.raw, 'close');
+        client.destroy();
+        await left;
+        tell(whenGone(reply).aborted);
+        return { done: true };
+      });
+    });
+    await http.listen({ host: '127.0.0.1', port: 0 });
+    const { port } = http.server.address() as { port: number };
+    const client = connect(port, '127.0.0.1', () => client.write('GET /late HTTP/1.1\r\nHost: a\r\n\r\n'));
+    expect(await told).toBe(true);
   });
 });
 
