@@ -85,9 +85,11 @@ export class Fan {
   static async start(count: number, processes: number, order: Omit<FanOrder, 'from' | 'to' | 'spare'>): Promise<Fan> {
     const children = Array.from({ length: processes }, () => startProcess(LISTENERS));
     const fan = new Fan(children);
+    // The ledger knows of number 0 alone, so whole guards come first: cases tell whoever attests nothing to connect again.
+    const first = order.kind === 'connections' ? processes : 0;
     children.forEach((child, i) => {
-      const [from, to] = [i, i + 1].map((n) => Math.floor((n * count) / processes)) as [number, number];
-      child.send({ kind: 'listen', order: { ...order, from, to, spare: count + i } } satisfies ToListeners);
+      const [from, to] = [i, i + 1].map((n) => first + Math.floor((n * count) / processes)) as [number, number];
+      child.send({ kind: 'listen', order: { ...order, from, to, spare: i } } satisfies ToListeners);
     });
     const telling = setInterval(() => say(`${fan.#open.reduce((a, b) => a + b)} of ${count} ${order.kind}`), SAY_MS);
     try {
