@@ -77,16 +77,8 @@ async function guardWith(url) {
   return opened;
 }
 
-/**
- * What the ledger is told beside what the guard finds in a token: here the client is the agent, where no other is named; and Entra's `sub`
- * is another for each application, the person is `oid`.
- * @param {any} claims
- */
-const describe = (claims) =>
-  claims && {
-    agent: claims.act?.sub ?? claims.client_id ?? claims.azp,
-    user: { issuer: claims.iss, id: claims.oid ?? claims.sub },
-  };
+/** What the ledger is told beside what the guard finds in a token: here the client is the agent, where no other is named. @param {any} claims */
+const describe = (claims) => claims && { agent: claims.act?.sub ?? claims.client_id ?? claims.azp };
 
 // Until it may trust its table it would refuse everybody.
 await guard?.ready();

@@ -8,6 +8,7 @@ export function describeToken(facts: TokenFacts): Record<string, unknown> {
     jti,
     digest,
     subject,
+    person: name = subject,
     clientId,
     sessionId,
     issuedAtUs,
@@ -15,8 +16,8 @@ export function describeToken(facts: TokenFacts): Record<string, unknown> {
     actors = [],
     agents = [],
   } = facts;
-  const isPerson = subject !== undefined && subject !== clientId && !isSpiffe(subject);
-  const person = isPerson ? (issuer === undefined ? subject : { issuer, id: subject }) : undefined;
+  const isPerson = name !== undefined && name !== clientId && !isSpiffe(name);
+  const person = isPerson ? (issuer === undefined ? name : { issuer, id: name }) : undefined;
   const issuedAt = issuedAtUs === undefined ? undefined : formatTime(issuedAtUs);
   return defined({
     agent: actors[0]?.id ?? agents[0],

@@ -104,6 +104,8 @@ export function readClaims(mapping: Mapping, claims: ClaimSet, digest?: string):
     digest,
     subject,
     subjects: aliases.map((id) => ({ id })),
+    // Who names another claim knows people by that: Entra's `sub` is another for each application.
+    person: aliases[0],
     sessionId: text(mapping.sessionId),
     clientId: text(mapping.clientId),
     agents,

@@ -21,6 +21,8 @@ export interface TokenFacts {
   readonly subject?: string | undefined;
   /** The same person, or others the token acts for, by other names (claims oid, email, a hop of the delegation chain). */
   readonly subjects?: readonly Named[] | undefined;
+  /** By which of its names the person is known to whoever reads of it, by this issuer; the subject where absent. No key follows from it. */
+  readonly person?: string | undefined;
   /** Claim sid. */
   readonly sessionId?: string | undefined;
   /** Claim client_id or azp. */

@@ -14,7 +14,7 @@ describe('claims', () => {
 
   it.each<[string, Mapping, Record<string, unknown>]>([
     ['the standard', STANDARD, { grant: { grants: ['x'] }, delegation_id: { delegations: ['x'] } }],
-    ['Entra', ENTRA, { oid: { subjects: [{ id: 'x' }] }, appid: { clientId: 'x' }, uti: { jti: 'x' } }],
+    ['Entra', ENTRA, { oid: { subjects: [{ id: 'x' }], person: 'x' }, appid: { clientId: 'x' }, uti: { jti: 'x' } }],
     ['Keycloak', KEYCLOAK, { session_state: { sessionId: 'x' }, client_id: { clientId: 'x' } }],
   ])('by %s each say what they say alone', (_, mapping, more) => {
     const all = {
@@ -185,6 +185,13 @@ describe('a decision is told of its token', () => {
         subject: person,
       },
     });
+  });
+
+  it('the person by the claim that is mapped beside the subject: Entra’s is another for each application', () => {
+    const person = { issuer: 'https://idp', id: 'an oid' };
+    const claims = { iss: 'https://idp', sub: 'pairwise', oid: 'an oid' };
+    expect(describeToken(readClaims(ENTRA, claims))).toMatchObject({ user: person, token: { subject: person } });
+    expect(describeToken(readClaims(STANDARD, claims)).user).toEqual({ issuer: 'https://idp', id: 'pairwise' });
   });
 
   it('no person where it names none, its digest where it has no id, no time that is none', () => {
