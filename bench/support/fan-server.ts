@@ -115,6 +115,7 @@ export class FanServer {
         if (changes(bytes, wanted)) wake({ atMs: nowMs(), seq, bytes: bytes.length });
       },
       onOpen: () => (isOpen = true),
+      onSeek: () => undefined,
       floor: () => 0,
       onAlive: () => undefined,
       onProblem: () => undefined,

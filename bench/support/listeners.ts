@@ -142,6 +142,7 @@ async function startConnections(order: FanOrder): Promise<void> {
         if (bytes[1] === 0x52 && bytes[2] === 0x46) hearFrame(i, bytes as Buffer); // KRF1
       },
       onOpen: () => void open++,
+      onSeek: () => undefined,
       floor: () => 0,
       onAlive: () => undefined,
       onProblem: () => undefined,

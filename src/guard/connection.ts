@@ -13,6 +13,8 @@ export type TransportChoice = 'auto' | 'websocket' | 'poll';
 
 export interface ConnectionOptions extends FeedAddress, Listener {
   readonly transport: TransportChoice;
+  /** A connection is sought. */
+  readonly onSeek: () => void;
   /** How far this instance ever was: an older table is of no use to it. */
   readonly floor: () => number;
   /** A snapshot of which no byte comes for so long is asked for again at once; each time that it happens on end, twice as long. */
@@ -57,7 +59,8 @@ export class Connection {
     if (this.#stopping.signal.aborted) return;
     this.#state = 'connecting';
     this.#heardMs = undefined;
-    const { transport } = this.#options;
+    const { transport, onSeek } = this.#options;
+    onSeek();
     const polls = transport === 'poll' || (transport === 'auto' && this.#failures >= FAILURES_BEFORE_POLL);
     const listener = this.#listener(polls ? 'poll' : 'websocket');
     this.#transport = (polls ? openPoll : openSocket)(this.#options, listener, (ending) => {

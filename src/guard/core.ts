@@ -99,6 +99,8 @@ export class GuardCore {
   heard: Moment;
   /** Whether it was asked since then whether it is there. */
   pinged = false;
+  /** Whether this connection is not there yet: after a restart of the server ten thousand seek one, and it takes its time. */
+  sought = false;
   /** Since when this connection is there, or sought. */
   connected: Moment;
   /** When the canary was last shown to the host. */

@@ -109,6 +109,7 @@ export class Guard {
       seq: () => this.core.table?.seq ?? this.core.seq,
       floor: () => this.core.seq,
       hear: (bytes) => this.hear(bytes),
+      onSeek: () => this.#step({ kind: 'sought' }),
       onOpen: () => this.#opened(),
       onAlive: () => this.#step({ kind: 'alive' }),
       onProblem,

@@ -18,6 +18,8 @@ export type Input =
   | { readonly kind: 'message'; readonly bytes: Uint8Array }
   /** The host's own middleware refused the canary of this seq. */
   | { readonly kind: 'canary_refused'; readonly seq: number }
+  /** A connection is sought: whoever seeks it gives it up by itself where nobody answers. */
+  | { readonly kind: 'sought' }
   /** There is a connection again. */
   | { readonly kind: 'connected' }
   /** The feed answered a ping. */
@@ -66,6 +68,11 @@ export function step(core: GuardCore, input: Input): Effect[] {
       return [];
     case 'canary_refused':
       return prove(core, input.seq);
+    case 'sought':
+      isHeard(core);
+      core.connected = core.heard;
+      core.sought = true;
+      return [];
     case 'connected':
       // What was asked, and the last ack, may have been lost with the connection before.
       core.asked = undefined;
@@ -114,6 +121,7 @@ function tick(core: GuardCore, random: Uint8Array): Effect[] {
 function isHeard(core: GuardCore): void {
   core.heard = core.time.moment();
   core.pinged = false;
+  core.sought = false;
 }
 
 /** Notices that a connection is of no use while there is time to get a lease over another. */
@@ -121,13 +129,13 @@ function listen(core: GuardCore): Effect[] {
   const { time, renewUs, silentUs, unleasedUs } = core;
   const quietUs = time.sinceUs(core.heard);
   const isUnleased = core.leaseAgeUs >= unleasedUs && time.sinceUs(core.connected) >= unleasedUs;
-  if (quietUs >= silentUs || isUnleased) {
+  if ((quietUs >= silentUs && !core.sought) || isUnleased) {
     isHeard(core);
     core.connected = core.heard;
     return [{ kind: 'reconnect' }];
   }
   // The grant that was asked for after `renewUs` is not there.
-  if (core.pinged || quietUs < PING_AFTER * renewUs) return [];
+  if (core.pinged || core.sought || quietUs < PING_AFTER * renewUs) return [];
   core.pinged = true;
   return [{ kind: 'ping' }];
 }

@@ -43,6 +43,7 @@ async function connectTo(peer: Peer, more: Partial<ConnectionOptions> = {}) {
     seq: () => 3,
     floor: () => 7,
     hear: (bytes) => void heard.push(Buffer.from(bytes).toString()),
+    onSeek: () => undefined,
     onOpen: () => undefined,
     onAlive: () => heard.push('pong'),
     onProblem: (error) => problems.push(error),
@@ -99,14 +100,18 @@ describe('a connection', () => {
       },
       onRequest: () => undefined,
     };
-    let isOpen = false;
-    const { connection, heard } = await connectTo(peer, { onOpen: () => (isOpen = true) });
+    const steps: string[] = [];
+    const { connection, heard } = await connectTo(peer, {
+      onSeek: () => steps.push('sought'),
+      onOpen: () => steps.push('open'),
+    });
     connection.open();
-    await vi.waitFor(() => expect(isOpen).toBe(true));
+    await vi.waitFor(() => expect(steps).toEqual(['sought', 'open']));
     connection.ping();
     await vi.waitFor(() => expect(heard).toEqual(['pong']));
     connection.giveUp();
     await vi.waitFor(() => expect(sockets).toHaveLength(2));
     expect(sockets[0]!.readyState).toBe(sockets[0]!.CLOSED);
+    await vi.waitFor(() => expect(steps).toEqual(['sought', 'open', 'sought', 'open']));
   });
 });

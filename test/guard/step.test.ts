@@ -57,6 +57,24 @@ describe('a connection', () => {
     expect(ofUse(guard)).toEqual([]);
   });
 
+  it('that is sought is left to who seeks it, until it is there, or there is no lease any more', () => {
+    const { guard } = synced();
+    guard.clock.pass(9 * S);
+    step(guard.core, { kind: 'sought' });
+    guard.clock.pass(20 * S);
+    expect(ofUse(guard)).toEqual([]);
+    step(guard.core, { kind: 'connected' });
+    guard.clock.pass(10 * S - 1);
+    expect(ofUse(guard)).toEqual(['ping']);
+    guard.clock.pass(1);
+    expect(ofUse(guard)).toEqual(['reconnect']);
+    step(guard.core, { kind: 'sought' });
+    guard.clock.pass(40 * S - 1);
+    expect(ofUse(guard)).toEqual([]);
+    guard.clock.pass(1);
+    expect(ofUse(guard)).toEqual(['reconnect']);
+  });
+
   it('is given up after 2 s at the earliest, however short the leases', () => {
     const { guard } = synced(new ModelFeed(), makeGuard({ maxStalenessUs: S }));
     guard.clock.pass(2 * S - 1);
