@@ -15,6 +15,7 @@ export default defineConfig({
   cacheDir: join(tmpdir(), 'keelson-mutants', 'vite'),
   test: {
     include: process.env.MUTANTS_TESTS === 'thorough' ? [...QUICK, ...THOROUGH] : QUICK,
+    setupFiles: 'test/mutants/no-shrinking.ts',
     isolate: false,
     testTimeout: 60_000,
   },

@@ -135,4 +135,34 @@ describe('a table', () => {
     const later = table.find(keyOf(2));
     expect([table.seqAt(later), table.isBlocked(later), table.cutoffUs(later)]).toEqual([2 ** 33 + 7, false, 9]);
   });
+
+  it('that is restored knows of each fact when it changed, where that is said', () => {
+    const facts = [
+      { key: keyOf(1), blocked: true, cutoffUs: undefined, seq: 3 },
+      { key: keyOf(2), blocked: true, cutoffUs: undefined },
+      { key: keyOf(3), blocked: true, cutoffUs: undefined, seq: 2 ** 33 + 1 },
+    ];
+    for (const order of [facts, facts.toReversed()]) {
+      const table = FactTable.restore(hasher, { seq: 2 ** 33 + 5, chainHash: seed('chain') }, order, 3);
+      expect(facts.map(({ key }) => table.seqAt(table.find(key)))).toEqual([3, 2 ** 33 + 5, 2 ** 33 + 1]);
+      expect(table.seq).toBe(2 ** 33 + 5);
+    }
+  });
+
+  it('is copied in pieces as it was when they were asked for', () => {
+    for (const count of [0, 1, 3, 4, 5]) {
+      const table = new FactTable(hasher);
+      for (let n = 0; n < count; n++) table.put(keyOf(n), 0, n % 2 === 0, n === 0 ? undefined : n * -(2 ** 33) + 5);
+      if (count > 4) table.putFact({ key: keyOf(4), blocked: false, cutoffUs: undefined, stalenessUs: 2 ** 34 + 1 });
+      const facts = [...table.facts()].map((fact) =>
+        bytesOf(fact.key, flagsOf(fact), BigInt(fact.stalenessUs ?? fact.cutoffUs ?? 0)),
+      );
+      const pieces = table.copyFacts(2);
+      for (let n = 0; n < 9; n++) table.put(keyOf(n), 0, true, 1);
+      const expected: Uint8Array[] = [];
+      for (let i = 0; i < count; i += 2) expected.push(new Uint8Array(Buffer.concat(facts.slice(i, i + 2))));
+      // All taken before any is looked at: none is written over by the next.
+      expect([...pieces]).toEqual(expected);
+    }
+  });
 });

@@ -5,11 +5,12 @@ import { KEY_WORDS, KeyMap } from '../../src/protocol/key-map.js';
 
 /** Keys that collide: few first words, at both ends and in the middle, and few values behind them. */
 const keys = fc
-  .tuple(fc.constantFrom(0, 1, 0x7fffffff, 0x80000000, 0xfffffffe, 0xffffffff), fc.nat(3), fc.nat(2))
-  .map(([first, low, high]) => {
+  .tuple(fc.constantFrom(0, 1, 0x7fffffff, 0x80000000, 0xfffffffe, 0xffffffff), fc.nat(3), fc.nat(1), fc.nat(2))
+  .map(([first, low, middle, high]) => {
     const key = Buffer.alloc(16);
     key.writeUInt32BE(first);
     key.writeUInt32BE(high * 0x7fffffff, 4);
+    key.writeUInt32BE(middle, 8);
     key.writeUInt32BE(low, 12);
     return key;
   });
@@ -27,7 +28,7 @@ describe('KeyMap', () => {
     const step = fc.record({ key: fc.oneof(keys, spread), remove: fc.boolean(), mark: fc.integer({ min: 1, max: 9 }) });
     fc.assert(
       fc.property(fc.array(step, { maxLength: 400, size: 'max' }), (steps) => {
-        const map = new KeyMap(1);
+        const map = new KeyMap(2);
         const model = new Map<string, number>();
         const wrong: string[] = [];
         for (const { key, remove, mark } of steps) {
@@ -39,7 +40,9 @@ describe('KeyMap', () => {
             model.delete(name);
           } else if (!remove) {
             const at = map.insert(Buffer.concat([Buffer.of(7), key]), 1, mark);
+            if (slot < 0 && map.words[at + KEY_WORDS + 1] !== 0) wrong.push(name);
             if (slot < 0) model.set(name, mark);
+            map.words[at + KEY_WORDS + 1] = -1;
             if (map.words[at + KEY_WORDS] !== model.get(name)) wrong.push(name);
           }
         }
@@ -94,5 +97,32 @@ describe('KeyMap', () => {
     }
     for (let i = 0; i < count; i++) if (map.words[map.find(nth(i)) + KEY_WORDS + 3] !== i) expect.unreachable(`${i}`);
     expect(map.byteLength / count).toBeLessThan(48);
+  });
+
+  it('has room for what is expected, and grows by an eighth when it is full to nine tenths', () => {
+    const map = new KeyMap(1, 90);
+    const key = Buffer.alloc(16);
+    const insert = (i: number): void => {
+      key.writeUInt32BE(Math.floor((i * 2 ** 32) / 91));
+      map.insert(key, 0, 1);
+    };
+    const { words } = map;
+    for (let i = 0; i < 90; i++) insert(i);
+    // What is there needs no room.
+    insert(89);
+    expect(map.words).toBe(words);
+    expect(words.length).toBe((100 + 32) * 5);
+    insert(90);
+    expect(map.words.length).toBe((113 + 32) * 5);
+    expect(map.size).toBe(91);
+  });
+
+  it('gives back a key that was read where the next one begins', () => {
+    const map = new KeyMap(1);
+    const bytes = Buffer.from(Array.from({ length: 24 }, (_, i) => 0x81 + i));
+    const out = new Uint8Array(24).fill(7);
+    map.readKey(map.insert(bytes, 3, 1), out, 5);
+    expect(formatHex(out)).toBe(`0707070707${formatHex(bytes.subarray(3, 19))}070707`);
+    expect([map.find(bytes, 3) >= 0, map.find(bytes), map.find(bytes, 4)]).toEqual([true, -1, -1]);
   });
 });

@@ -26,7 +26,7 @@ import {
   type InstanceRequest,
 } from '../../src/protocol/request.js';
 import { checkSignature, sign, SIGNATURE_BYTES, type Realm } from '../../src/protocol/signed.js';
-import { encodeSnapshot, encodeSnapshotHead, openSnapshot } from '../../src/protocol/snapshot.js';
+import { encodeSignedSnapshot, encodeSnapshot, encodeSnapshotHead, openSnapshot } from '../../src/protocol/snapshot.js';
 import { seed } from '../guard/support.js';
 
 const ledger = 'ledger.example';
@@ -326,6 +326,7 @@ describe('a signed snapshot', () => {
     expect(snapshot.subarray(0, 4).toString()).toBe('KRS1');
     const opened = openSnapshot(hasher, realm, keys, snapshot);
     expect([opened.head, opened.table.head()]).toEqual([head, table.head()]);
+    expect(Buffer.concat([...encodeSignedSnapshot(signedHead, table)])).toEqual(snapshot);
   });
 
   it('is refused of another head, however well each is', () => {

@@ -5,7 +5,7 @@ import { portableHasher } from '../../src/core/portable.js';
 import { nodeHasher as hasher } from '../../src/platform/hasher.js';
 import { flagsOf, parseFact, writeFact } from '../../src/protocol/fact.js';
 import { FactTable } from '../../src/protocol/fact-table.js';
-import { decodeSnapshot, encodeSnapshot } from '../../src/protocol/snapshot.js';
+import { decodeSnapshot, encodeSnapshot, encodeSnapshotPieces } from '../../src/protocol/snapshot.js';
 
 const failure = expect.objectContaining({ name: 'KeelsonError', code: 'malformed_snapshot' }) as unknown;
 const keyOf = (n: number): Uint8Array => new Uint8Array(createHash('sha256').update(`${n}`).digest().subarray(0, 16));
@@ -43,6 +43,16 @@ describe('a snapshot', () => {
     expect(formatHex(one.head().stateHash)).toBe(formatHex(other.head().stateHash));
     expect(formatHex(one.head().chainHash)).not.toBe(formatHex(other.head().chainHash));
     expect([...one.facts()]).toEqual([...other.facts()]);
+  });
+
+  it('comes in pieces of up to 2048 facts, as the table was when they were asked for', () => {
+    const table = tableOf(4100);
+    const bytes = encodeSnapshot(table);
+    const pieces = encodeSnapshotPieces(table);
+    table.put(keyOf(0), 0, false, undefined);
+    const all = [...pieces];
+    expect(all.map(({ length }) => length)).toEqual([84, 2048 * 25, 2048 * 25, 4 * 25]);
+    expect(Buffer.concat(all).equals(bytes)).toBe(true);
   });
 
   it('is refused cut short, made longer, or with any bit flipped but those of seq and chain hash', () => {
