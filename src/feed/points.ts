@@ -62,9 +62,12 @@ export class Points {
     );
     if (rows[0]?.retired === true) throw new KeelsonError('conflict', 'this point was retired: take another name');
     if (rows[0] !== undefined && rows[0].signalled !== signalled) {
-      throw new KeelsonError('conflict', 'this point is enrolled, and of the other kind: take another name');
+      throw otherKind();
     }
-    await this.#publish('point.enrolled', `point/${point}`, { point, ...(signalled ? { kind: 'signalled' } : {}) });
+    const event = { point, ...(signalled ? { kind: 'signalled' } : {}) };
+    const { outcome } = await publishLifecycle(this.options.intake, 'point.enrolled', `point/${point}`, event);
+    // Somebody else asked at once, or was given up before its row was there: the entry counts.
+    if (outcome === 'refused') throw otherKind();
     await database.query(
       'insert into keelson.feed_point (point, enrolled_at_us, signalled) values ($1, $2, $3) on conflict do nothing',
       [point, clock.nowUs(), signalled],
@@ -191,7 +194,10 @@ export class Points {
       : this.#publish('point.retired', `instance/${instance}/retired`, { point, instance, ...why });
   }
 
-  #publish(type: string, id: string, event: Record<string, string>): Promise<void> {
-    return publishLifecycle(this.options.intake, type, id, event);
+  async #publish(type: string, id: string, event: Record<string, string>): Promise<void> {
+    await publishLifecycle(this.options.intake, type, id, event);
   }
 }
+
+const otherKind = (): KeelsonError =>
+  new KeelsonError('conflict', 'this point is enrolled, and of the other kind: take another name');

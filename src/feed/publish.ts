@@ -1,5 +1,6 @@
 import { KeelsonError } from '../core/error.js';
 import type { JsonObject } from '../events/index.js';
+import type { Settled } from '../intake/ledger-port.js';
 import type { Intake } from '../intake/intake.js';
 
 const SETTLE_MS = 10_000;
@@ -7,6 +8,7 @@ const SETTLE_MS = 10_000;
 /**
  * Writes what happened to a point or an instance, and waits until it is in the ledger.
  * @param id makes it count once, however often it is written.
+ * @returns what became of it: `refused` where something else was written under that id.
  * @throws KeelsonError `timeout`: it is not known whether it is; what intake throws
  */
 export async function publishLifecycle(
@@ -14,7 +16,8 @@ export async function publishLifecycle(
   type: string,
   id: string,
   event: JsonObject,
-): Promise<void> {
+): Promise<Settled> {
   const [settled] = await intake.publishOwn([{ type, id, event }], SETTLE_MS);
   if (settled === undefined) throw new KeelsonError('timeout', 'the ledger has not got it yet', { retryAfterS: 1 });
+  return settled;
 }

@@ -107,6 +107,18 @@ describe('keelson point', () => {
     expect(entry!.joined_by).toMatch(/^enrolment\/[0-9a-f]{16}$/);
   });
 
+  it('is of one kind, as its entry says, also where two ask at once for either', async () => {
+    for (let i = 0; i < 5; i++) {
+      const point = `either/${i}`;
+      const kinds = i % 2 === 0 ? [true, false] : [false, true];
+      const answers = await Promise.all(kinds.map((signalled) => admin.post('/v1/points', { point, signalled })));
+      expect(answers.map(({ status }) => status).sort()).toEqual([201, 409]);
+      const isSignalled = kinds[answers.findIndex(({ status }) => status === 201)];
+      const { body } = await admin.get<Json>(`/v1/points/${encodeURIComponent(point)}`);
+      expect(body.signalled ?? false).toBe(isSignalled);
+    }
+  });
+
   it('a token that is revoked lets nobody else in, and who has come stays', async () => {
     await keelson('point', 'enrol', 'revoked');
     const { id, token } = await tokenFor('revoked', 10);
