@@ -165,20 +165,24 @@ export class Feed {
 
   async #read(): Promise<void> {
     const { store, logger } = this.#options;
+    const core = this.core;
+    // Of another table, those who ask now asked after this read began.
+    const isOver = (): boolean => this.#stopping.signal.aborted || this.#core !== core;
     try {
       await sleep(READ_EVERY_MS, undefined, { signal: this.#stopping.signal });
       // Who is answered by this read: nobody joins them before it is folded to.
-      const asked = [...this.core.asked.keys()];
+      const asked = [...core.asked.keys()];
       const beganUs = this.#nowUs();
       const size = await store.readSize(this.#process, asked);
       this.#committed = size;
+      if (isOver()) return;
       this.#step({ kind: 'read', beganUs, size });
       this.#wakeUp();
     } catch (error) {
-      if (this.#stopping.signal.aborted) return;
+      if (isOver()) return;
       logger.warn({ err: error }, 'feed: no grants, the database does not take writes');
       await pause(FAILED_MS, this.#stopping.signal);
-      if (!this.#stopping.signal.aborted) this.#step({ kind: 'read_failed' });
+      if (!isOver()) this.#step({ kind: 'read_failed' });
     }
   }
 

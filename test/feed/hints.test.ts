@@ -1,5 +1,6 @@
 /** Facts that a process folded itself are told at once; the tables, which have them later, are held against them. */
 import { randomBytes } from 'node:crypto';
+import { setImmediate as turn } from 'node:timers/promises';
 import { afterEach, beforeEach, expect, it } from 'vitest';
 import { Feed } from '../../src/feed/feed.js';
 import type { FeedShellOptions } from '../../src/feed/feed.js';
@@ -27,6 +28,9 @@ class ModelStore {
     this.meanwhile();
     return changes;
   };
+  /** Who waits for how far lifecycle is committed, to be told by the test. */
+  readonly reads: (() => void)[] = [];
+  readSize = (): Promise<bigint> => new Promise((resolve) => this.reads.push(() => resolve(0n)));
   forget = async (): Promise<void> => undefined;
 }
 
@@ -49,7 +53,7 @@ beforeEach(async () => {
     keptFacts: 1_024,
     clock: { monotonicMs: () => performance.now(), nowUs: () => 0n },
     logger: { warn: () => undefined },
-    metrics: { readFailed: () => undefined },
+    metrics: { granted: () => undefined },
     onPoints: () => undefined,
   } as unknown as FeedShellOptions);
   told = [];
@@ -129,4 +133,24 @@ it.each(['as far', 'not as far'])('does not go on where the tables say something
   store.write(facts, (table) => void table.put(key, 0, true, undefined));
   await until(() => feed.failure !== undefined);
   expect(feed.failure).toMatchObject({ code: 'tampered' });
+});
+
+it('grants nothing by a read that began for another table, before they asked', async () => {
+  const never = new AbortController().signal;
+  const ask = (name: number): Promise<Uint8Array | undefined> =>
+    feed.lease({ instance: new Uint8Array(16).fill(name), nonce: new Uint8Array(16) }, never);
+  void ask(1);
+  await until(() => store.reads.length === 1);
+  // What can't be applied: the table is read anew.
+  feed.hear({ from: 0, facts: new Uint8Array(FACT_BYTES).fill(255) });
+  await until(hasCore);
+  let granted = false;
+  const second = ask(2).then((grant) => (granted = grant !== undefined));
+  await until(() => store.reads.length === 2);
+  store.reads[0]!();
+  await turn();
+  expect(granted).toBe(false);
+  store.reads[1]!();
+  await second;
+  expect(granted).toBe(true);
 });
