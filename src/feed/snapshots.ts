@@ -54,6 +54,7 @@ export class Snapshots {
   }
 
   #begin(core: FeedCore): Snapshot {
+    for (const one of this.#kept) one.leave();
     this.#kept = this.#kept.filter(({ readers }) => readers > 0);
     const [oldest] = this.#kept;
     if (oldest !== undefined && this.#kept.length >= MAX_KEPT) {
@@ -82,6 +83,9 @@ export class Snapshot {
   /** Resolves when there is more. */
   #more!: Promise<void>;
   readonly #readers = new Set<Writable>();
+  #wasRead = false;
+  #isLeft = false;
+  readonly #givenUp = new AbortController();
 
   constructor(
     core: FeedCore,
@@ -110,15 +114,28 @@ export class Snapshot {
    * @param to where they go: a response
    */
   read(to: Writable, isPlain: boolean): Readable {
+    this.#wasRead = true;
     this.#readers.add(to);
     const stall = setTimeout(() => this.#cutOff(to), this.stallMs).unref();
     to.once('close', () => {
       clearTimeout(stall);
       this.#readers.delete(to);
+      this.#giveUpAlone();
     });
     const compressed = Readable.from(this.#read(stall), { objectMode: false, highWaterMark: 1 });
     // Who asks for it plain is rare: it is not kept twice for them. An error ends both.
     return isPlain ? pipeline(compressed, createGunzip(), () => undefined) : compressed;
+  }
+
+  /** There is another one: it is made on for those who read it, and no longer. */
+  leave(): void {
+    this.#isLeft = true;
+    this.#giveUpAlone();
+  }
+
+  /** Who has just got it begins to read at once. */
+  #giveUpAlone(): void {
+    if (this.#isLeft && this.#wasRead && this.#readers.size === 0) this.#givenUp.abort();
   }
 
   /** Cuts off whoever reads it. */
@@ -146,12 +163,13 @@ export class Snapshot {
     // Keys are as random as they look: trying harder gains nothing.
     const gzip = createGzip({ level: constants.Z_BEST_SPEED, chunkSize: CHUNK_BYTES });
     try {
-      await pipelineDone(pieces, gzip, async (chunks: AsyncIterable<Uint8Array>) => {
+      const keep = async (chunks: AsyncIterable<Uint8Array>): Promise<void> => {
         for await (const chunk of chunks) {
           this.#chunks.push(chunk);
           this.#wait();
         }
-      });
+      };
+      await pipelineDone(pieces, gzip, keep, { signal: this.#givenUp.signal });
       this.#end = {};
     } catch (cause) {
       this.#end = { error: new Error('this snapshot could not be made', { cause }) };

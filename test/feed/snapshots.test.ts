@@ -5,7 +5,7 @@ import { connect, type AddressInfo } from 'node:net';
 import { buffer } from 'node:stream/consumers';
 import { pipeline } from 'node:stream/promises';
 import { PassThrough, Writable } from 'node:stream';
-import { setImmediate as turn } from 'node:timers/promises';
+import { setImmediate as turn, setTimeout as sleep } from 'node:timers/promises';
 import { gunzipSync } from 'node:zlib';
 import { afterEach, describe, expect, it } from 'vitest';
 import type { Hasher } from '../../src/core/hasher.js';
@@ -163,6 +163,38 @@ describe('a snapshot on its way', () => {
     expect(read).toBeLessThan(body.byteLength);
     expect(readPlain).toBeLessThan(bytes.length);
     expect(cut).toEqual(['slow', 'slow']);
+  });
+
+  it('that nobody reads any more is not made on once there is another', async () => {
+    const { core, table, snapshots } = makeFeed(1);
+    let taken = 0;
+    const piece = randomBytes(1 << 16);
+    core.pieces = (function* () {
+      for (; ; taken++) yield piece;
+    })();
+    const gone = new Writable({ write: () => undefined });
+    const endless = await snapshots.take(undefined, never);
+    endless.read(gone, false);
+    gone.destroy();
+    change(table, 1);
+    core.pieces = undefined;
+    await read(snapshots);
+    let [before, still] = [-1, 0];
+    for (const end = Date.now() + 20_000; still < 20; still = taken === before ? still + 1 : 0, before = taken) {
+      expect(Date.now()).toBeLessThan(end);
+      await sleep(5);
+    }
+    // Who reads on gets to the end, whatever others do.
+    const [reader, other] = [new PassThrough(), new Writable({ write: () => undefined })];
+    const shared = await snapshots.take(undefined, never);
+    const body = buffer(reader);
+    shared.read(other, false);
+    const done = pipeline(shared.read(reader, false), reader);
+    change(table, 1);
+    await snapshots.take(undefined, never);
+    other.destroy();
+    await done;
+    expect(gunzipSync(await body).length).toBeGreaterThan(0);
   });
 
   it('is not made where many are being read already', async () => {
