@@ -33,6 +33,8 @@ const MAX_WAIT_S = 55;
 const LEASE_WAIT_MS = 10_000;
 /** Requests of an instance that wait at once: it needs one, and one that it gave up may still be here. */
 const MAX_WAITING = 4;
+/** Snapshots that an instance reads at once: they hold tables, of which few are kept for all. */
+const MAX_FETCHES = 2;
 const MAX_SEQ = 999_999_999_999_999;
 const MAX_KEYS = 32;
 const KEY_LIST = `^[0-9a-f]{32}(,[0-9a-f]{32}){0,${MAX_KEYS - 1}}$`;
@@ -49,7 +51,7 @@ export function registerFeed(http: Http, options: FeedRoutesOptions): void {
 function registerReads(http: Http, options: FeedRoutesOptions): void {
   const { feed, keys, metrics } = options;
   const snapshots = new Snapshots({ core: () => feed.core, metrics });
-  const fetches = new Turns(MAX_WAITING);
+  const fetches = new Turns(MAX_FETCHES);
   const polls = new Polls();
   const stop = options.points.onOut(polls.end);
   http.addHook('preClose', async () => stop());
@@ -162,7 +164,7 @@ function registerWrites(http: Http, options: FeedRoutesOptions): void {
       { config: signed, schema: { tags, summary: 'Ask for time: the grant for a nonce' } },
       async (request, reply) => {
         const instance = await authenticateInstance(options, request);
-        if (instance.quarantined) throw new KeelsonError('forbidden', 'this point is in quarantine: it gets no lease');
+        requireService(instance);
         keys.requireInForce();
         const bytes = readBody(request.body, LEASE_REQUEST_BYTES);
         const asked = await readLeaseRequest(realm, instance, bytes);
@@ -170,6 +172,8 @@ function registerWrites(http: Http, options: FeedRoutesOptions): void {
           feed.lease(asked, AbortSignal.any([whenGone(reply), AbortSignal.timeout(LEASE_WAIT_MS)])),
         );
         if (grant === undefined) throw new KeelsonError('not_ready', 'nobody can say now that the table is the newest');
+        // It has waited: who was taken out meanwhile gets nothing any more.
+        requireService(await instances.find(instance.id));
         return sendBytes(reply, grant);
       },
     );
@@ -208,6 +212,10 @@ export async function readLeaseRequest(
   if (!instance.id.equals(request.instance)) throw new KeelsonError('forbidden', 'a request of another instance');
   await checkSignedBy(instance, realm, 'lease-request', bytes);
   return request;
+}
+
+function requireService({ quarantined }: Instance): void {
+  if (quarantined) throw new KeelsonError('forbidden', 'this point is in quarantine: it gets no lease');
 }
 
 function readBody(body: unknown, length?: number): Uint8Array {

@@ -209,13 +209,17 @@ class Connection {
     throw new KeelsonError('malformed_message', 'neither a lease request nor an ack');
   }
 
-  /** Grants only to who is not retired, nor in quarantine, by now. */
+  /** Grants only to who is not retired, nor in quarantine, when they ask and when they are answered. */
   async #lease(data: Buffer): Promise<void> {
     const request = await readLeaseRequest(this.options.realm, this.instance, data);
-    const { quarantined } = await this.options.instances.find(this.instance.id);
-    if (quarantined) return;
+    if (await this.#isQuarantined()) return;
     const grant = await this.options.feed.lease(request, this.#gone.signal);
-    if (grant !== undefined) this.#send(grant);
+    if (grant !== undefined && !(await this.#isQuarantined())) this.#send(grant);
+  }
+
+  /** @throws KeelsonError `unauthenticated`: it was retired */
+  async #isQuarantined(): Promise<boolean> {
+    return (await this.options.instances.find(this.instance.id)).quarantined;
   }
 
   #fail(error: unknown): void {

@@ -4,7 +4,7 @@ import type { AddressInfo } from 'node:net';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { pino } from 'pino';
 import { Registry } from 'prom-client';
-import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
 import { WebSocket } from 'ws';
 import { KeelsonError } from '../../src/core/error.js';
 import { Acks } from '../../src/feed/acks.js';
@@ -38,6 +38,8 @@ const outs = new Set<OutListener>();
 const polling = new Set<AbortSignal>();
 const lookups: string[] = [];
 const opened: WebSocket[] = [];
+/** Runs while somebody waits for a lease. */
+let meanwhile = async (): Promise<void> => undefined;
 let http: Http;
 let url: string;
 
@@ -80,7 +82,7 @@ beforeAll(async () => {
         const name = Buffer.from(id).toString('hex');
         lookups.push(name);
         const instance = known.get(name);
-        if (instance === undefined) throw new KeelsonError('unauthenticated', 'not known');
+        if (instance?.retired !== false) throw new KeelsonError('unauthenticated', 'not known');
         return instance;
       },
     } as never,
@@ -92,7 +94,7 @@ beforeAll(async () => {
         await once(signal, 'abort');
       },
       onFrame: (listener: FrameListener) => (frames.add(listener), () => frames.delete(listener)),
-      lease: async () => Buffer.from('a grant'),
+      lease: async () => (await meanwhile(), Buffer.from('a grant')),
     } as never,
     acks: new Acks({ intake: { publishOwn }, logger, realm, generation: 1, metrics: feedMetrics }),
     keys: { keySet: Buffer.from('the set'), requireInForce: () => undefined, onSet: () => () => undefined } as never,
@@ -229,6 +231,55 @@ it('who does not read is cut off at a bound, and others hear every frame', async
   reader.socket.close();
 });
 
+describe('who is taken out while they wait for a lease', () => {
+  const out = { retired: { retired: true }, 'in quarantine': { quarantined: true } };
+  const takeOut = (me: Peer, how: keyof typeof out): void => {
+    const name = me.id.toString('hex');
+    meanwhile = async () => void known.set(name, { ...known.get(name)!, ...out[how] });
+  };
+  const ask = (me: Peer): Uint8Array =>
+    signLeaseRequest(me.key, realm.ledger, { instance: me.id, nonce: seed('nonce').subarray(0, 16) });
+  afterEach(() => (meanwhile = async () => undefined));
+
+  it.each([
+    ['retired', 401],
+    ['in quarantine', 403],
+  ] as const)('gets none by HTTP: %s', async (how, status) => {
+    const me = admit(`waits by HTTP, ${how}`);
+    takeOut(me, how);
+    const path = '/v1/feed/lease';
+    const asked = { instance: me.id, atUs: Date.now() * 1000 };
+    const answer = await fetch(url.replace('ws:', 'http:') + path, {
+      method: 'POST',
+      headers: {
+        authorization: signRequest(me.key, realm.ledger, { method: 'POST', path }, asked),
+        'content-type': 'application/vnd.keelson.feed',
+      },
+      body: Buffer.from(ask(me)),
+    });
+    expect(answer.status).toBe(status);
+  });
+
+  it('gets none by its socket', async () => {
+    const retired = await join('waits, retired');
+    takeOut(retired.me, 'retired');
+    retired.socket.send(ask(retired.me));
+    expect(await retired.closed).toBe(4401);
+    const quarantined = await join('waits, in quarantine');
+    const heard: string[] = [];
+    quarantined.socket.on('message', (data: Buffer) => heard.push(data.toString()));
+    takeOut(quarantined.me, 'in quarantine');
+    const before = lookups.length;
+    quarantined.socket.send(ask(quarantined.me));
+    // It was looked for again, behind the wait; then a pong comes behind whatever was sent.
+    while (lookups.length < before + 2) await sleep(1);
+    quarantined.socket.ping();
+    await once(quarantined.socket, 'pong');
+    expect(heard).not.toContain('a grant');
+    quarantined.socket.close();
+  });
+});
+
 it('who says nothing is not kept; a ping is enough', async () => {
   const [silent, pinging] = [await join('silent'), await join('pinging')];
   const pings = setInterval(() => pinging.socket.ping(), 200);
@@ -272,3 +323,23 @@ it.each([
     expect(other.socket.readyState).toBe(WebSocket.OPEN);
   },
 );
+
+it('one instance reads no more snapshots at once than leave room for others', async () => {
+  const me = admit('reads many');
+  const path = '/v1/feed/snapshot';
+  const fetchOne = async (): Promise<number> => {
+    const asked = { instance: me.id, atUs: Date.now() * 1000 };
+    const authorization = signRequest(me.key, realm.ledger, { method: 'GET', path }, asked);
+    const answer = await fetch(url.replace('ws:', 'http:') + path, { headers: { authorization } });
+    await answer.arrayBuffer();
+    return answer.status;
+  };
+  let statuses = [await fetchOne()];
+  expect(statuses).toEqual([200]);
+  // The next is begun a second after the one before, and who asks meanwhile waits.
+  for (let tries = 0; tries < 10 && !statuses.includes(503); tries++) {
+    table.put(seed(`changed ${tries}`).subarray(0, 16), 0, true, undefined);
+    statuses = await Promise.all([fetchOne(), fetchOne(), fetchOne()]);
+  }
+  expect(statuses.sort()).toEqual([200, 200, 503]);
+});
