@@ -6,6 +6,7 @@
  * Rooms register their routes on what `createHttp` resolves with. Every route says who may call it in `config.access`.
  */
 import { randomUUID } from 'node:crypto';
+import { setMaxListeners } from 'node:events';
 import helmet from '@fastify/helmet';
 import swagger from '@fastify/swagger';
 import swaggerUi from '@fastify/swagger-ui';
@@ -72,6 +73,8 @@ export async function createHttp(options: HttpOptions): Promise<Http> {
   const memory = new MemoryGate(settings.KEELSON_HTTP_MEMORY_BYTES);
   http.decorate('memory', memory);
   const closing = new AbortController();
+  // Of every answer that waits.
+  setMaxListeners(0, closing.signal);
   http.decorate('closing', closing.signal);
   http.addHook('preClose', async () => closing.abort());
   answerProblems(http);

@@ -1,7 +1,7 @@
 import { once } from 'node:events';
 import { connect } from 'node:net';
 import { Type } from 'typebox';
-import { afterEach, describe, expect, test } from 'vitest';
+import { afterEach, describe, expect, test, vi } from 'vitest';
 import { KeelsonError } from '../../src/core/error.js';
 import type { Http } from '../../src/http/http.js';
 import { whenGone } from '../../src/http/when-gone.js';
@@ -167,13 +167,16 @@ describe('below the framework', () => {
 });
 
 describe('an answer that waits', () => {
+  let begun = 0;
   async function openWaiting(): Promise<{ port: number; waiting: Promise<void>; gone: Promise<unknown> }> {
     await open();
+    begun = 0;
     let tell: { waiting: () => void; gone: (reason: unknown) => void };
     const waiting = new Promise<void>((begin) => (tell = { waiting: begin, gone: () => undefined }));
     const gone = new Promise<unknown>((end) => (tell = { ...tell, gone: end }));
     http.get('/waiting', { config: { access: 'public' } }, async (_request, reply) => {
       const signal = whenGone(reply);
+      begun++;
       tell.waiting();
       await new Promise((resolve) => signal.addEventListener('abort', resolve));
       tell.gone(undefined);
@@ -183,12 +186,17 @@ describe('an answer that waits', () => {
     return { port: (http.server.address() as { port: number }).port, waiting, gone };
   }
 
-  test('ends when the server is about to stop, and still comes', async () => {
-    const { port, waiting } = await openWaiting();
-    const answer = fetch(`http://127.0.0.1:${port}/waiting`);
-    await waiting;
+  test('ends when the server is about to stop, and still comes, however many wait', async () => {
+    const { port } = await openWaiting();
+    const warnings: Error[] = [];
+    const warn = (warning: Error): void => void warnings.push(warning);
+    process.on('warning', warn);
+    const answers = Array.from({ length: 20 }, () => fetch(`http://127.0.0.1:${port}/waiting`));
+    await vi.waitFor(() => expect(begun).toBe(20));
     await http.close();
-    expect(await (await answer).json()).toEqual({ done: true });
+    for (const answer of answers) expect(await (await answer).json()).toEqual({ done: true });
+    process.off('warning', warn);
+    expect(warnings).toEqual([]);
   });
 
   test('ends when nobody is there to take it', async () => {
