@@ -196,7 +196,13 @@ export class DecisionWatch {
     const found = await this.#judgeAllowed(allowed);
     if (found.length === 0) return;
     this.#contradictions.inc(found.length);
-    const events = new Map(found.map((one) => describeReopened(one)).map((event) => [event.id, event]));
+    // Of those with one id the first one counts.
+    const events = new Map(
+      found
+        .map((one) => describeReopened(one))
+        .map((event) => [event.id, event] as const)
+        .reverse(),
+    );
     for (const id of this.#written) events.delete(id);
     for (const { id } of await this.#told([...events.values()])) events.delete(id);
     if (events.size === 0) return;

@@ -113,7 +113,12 @@ function sayTokens({ tokens }: Pick<Certificate, 'tokens'>): string[] {
 function sayWatched({ watched, reopened }: Pick<Certificate, 'watched' | 'reopened'>): string[] {
   if (watched === undefined) return [];
   const positions = watched.map(({ log, from, size }) => `${log} from ${from} up to ${size}`).join(', ');
-  return [`no ${reopened.length === 0 ? '' : 'other '}decision that the order forbids was found (${positions})`];
+  // Whoever made one may have made more like it: they are not written down (docs/revocation.md).
+  const found =
+    reopened.length === 0
+      ? 'no decision that the order forbids was found'
+      : 'of each who was found to allow what the order forbids one decision is named, 100 at most';
+  return [`${found} (${positions})`];
 }
 
 const sayLeft = (status: string, many: number): string[] =>
