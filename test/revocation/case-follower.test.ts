@@ -3,6 +3,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { pino } from 'pino';
 import { Registry } from 'prom-client';
 import { expect, it, vi } from 'vitest';
+import { KeelsonError } from '../../src/core/error.js';
 import type { OwnEvent } from '../../src/intake/encoder.js';
 import { systemClock } from '../../src/platform/clock.js';
 import { CaseFollower } from '../../src/revocation/cases/case-follower.js';
@@ -124,5 +125,57 @@ it('takes out who has asked for no lease for 24 hours, by the clock of leases, a
   await vi.waitFor(() => expect(retired).toEqual([['1'.repeat(32), 24 * HOUR_MS * 1000]]));
   // Who is out already is not asked for.
   expect(asked.every((names) => names.join() === '1'.repeat(32))).toBe(true);
+  await follower.close();
+});
+
+it('does later what could not be done at once, of every case that is late', async () => {
+  let nowMs = 0;
+  let isDown = true;
+  let failed = 0;
+  const done: string[] = [];
+  const late = (order: string): CaseRow => ({ ...ORDER, order: order.repeat(32) });
+  const follower = new CaseFollower({
+    cases: {
+      isAnyOpen: async () => true,
+      progress: async () => ({ committed: 102n, folded: 102n }),
+      open: async () => [late('a'), late('b')],
+      instances: async () => [instance('1', 50n, undefined)],
+    },
+    points: {
+      silentUs: async () => new Map(),
+      leasesEndUs: async () => new Map(),
+      retireSilent: async () => undefined,
+      quarantine: async (_point, order) => {
+        done.push(`quarantine ${order[0]}`);
+        throw new KeelsonError('not_found', 'there is no such point');
+      },
+      reconnect: () => done.push('reconnect'),
+    },
+    intake: {
+      publishOwn: async (events) => {
+        if (isDown) failed++;
+        if (isDown) throw new KeelsonError('event_log_unavailable', 'down');
+        done.push(...events.map(({ type, event }) => `${type} ${(event.order as string)[0]}`));
+        return [];
+      },
+    },
+    webhooks: { publish: async ({ data }) => void done.push(`call ${(data.order as string)[0]}`) },
+    news: { tell: async () => undefined },
+    timers: { warnUs: 1, retryUs: 1, callUs: 1, quarantineUs: 1 },
+    clock: { ...systemClock, monotonicMs: () => nowMs++ },
+    logger: pino({ level: 'silent' }),
+    metrics: new Registry(),
+  });
+  follower.start();
+  await vi.waitFor(() => expect(failed).toBeGreaterThan(1), { timeout: 10_000, interval: 10 });
+  expect(done).toEqual([]);
+  isDown = false;
+  const all = ['a', 'b'].flatMap((order) => [
+    `case.late ${order}`,
+    'reconnect',
+    `call ${order}`,
+    `quarantine ${order}`,
+  ]);
+  await vi.waitFor(() => expect(done).toEqual(all), { timeout: 10_000, interval: 10 });
   await follower.close();
 });

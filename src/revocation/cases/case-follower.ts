@@ -1,6 +1,7 @@
 /** Looks four times a second at the cases that go on, in every process: the entry's id follows from order and seq, so that one of them counts. */
 import { setTimeout as sleep } from 'node:timers/promises';
 import { Counter, Gauge, type Registry } from 'prom-client';
+import { KeelsonError } from '../../core/error.js';
 import type { Intake } from '../../intake/intake.js';
 import type { Clock } from '../../platform/clock.js';
 import type { Logger } from '../../platform/logger.js';
@@ -10,15 +11,7 @@ import { describeClosed, describeLate } from './entry.js';
 import type { CaseNews } from './news.js';
 import type { PointsPort } from './points-port.js';
 import { withLeases, type CaseInstance } from './standing.js';
-import {
-  caseId,
-  CasesState,
-  stepCases,
-  warnAgain,
-  type CasesEffect,
-  type CasesInput,
-  type CaseTimers,
-} from './step.js';
+import { caseId, CasesState, putOff, stepCases, type CasesEffect, type CasesInput, type CaseTimers } from './step.js';
 
 export interface CaseFollowerOptions {
   readonly cases: Pick<Cases, 'isAnyOpen' | 'progress' | 'open' | 'instances'>;
@@ -132,37 +125,41 @@ export class CaseFollower {
   }
 
   async #step(input: CasesInput): Promise<void> {
-    const { clock, intake } = this.options;
+    const { clock } = this.options;
     const effects = stepCases(this.#state, input, Math.floor(clock.monotonicMs() * 1000));
-    const closed = effects.flatMap((effect) =>
-      effect.kind !== 'close'
-        ? []
-        : {
-            type: 'case.closed',
-            id: caseId(effect.order),
-            event: describeClosed(effect.order, effect.outcome, clock.nowUs()),
-          },
-    );
-    for (let i = 0; i < closed.length; i += AT_ONCE) await intake.publishOwn(closed.slice(i, i + AT_ONCE), SETTLE_MS);
-    for (const effect of effects) if (effect.kind !== 'close') await this.#act(effect);
-  }
-
-  async #writeLate({ order, waitedUs, stragglers }: Late): Promise<void> {
-    const event = describeLate(order, waitedUs, stragglers);
+    const left = effects.filter((effect) => effect.kind !== 'close');
     try {
-      await this.options.intake.publishOwn([{ type: 'case.late', id: `${caseId(order)}/late`, event }]);
+      await this.#close(effects.filter((effect) => effect.kind === 'close'));
+      for (let effect = left[0]; effect !== undefined; effect = left[0]) {
+        await this.#act(effect);
+        left.shift();
+      }
     } catch (error) {
-      warnAgain(this.#state, order);
+      putOff(this.#state, left);
       throw error;
     }
   }
 
-  async #act(effect: Exclude<CasesEffect, { kind: 'close' }>): Promise<void> {
-    const { points, logger, webhooks, clock } = this.options;
+  async #close(closes: readonly Close[]): Promise<void> {
+    const { clock, intake } = this.options;
+    const closed = closes.map(({ order, outcome }) => ({
+      type: 'case.closed',
+      id: caseId(order),
+      event: describeClosed(order, outcome, clock.nowUs()),
+    }));
+    for (let i = 0; i < closed.length; i += AT_ONCE) await intake.publishOwn(closed.slice(i, i + AT_ONCE), SETTLE_MS);
+  }
+
+  async #act(effect: Exclude<CasesEffect, Close>): Promise<void> {
+    const { points, logger, webhooks, clock, intake } = this.options;
     switch (effect.kind) {
-      case 'warn':
+      case 'warn': {
+        const { order, waitedUs, stragglers } = effect;
+        const event = describeLate(order, waitedUs, stragglers);
         logger.warn(sayLate(effect), 'revocation: a case goes on for long');
-        return this.#writeLate(effect);
+        await intake.publishOwn([{ type: 'case.late', id: `${caseId(order)}/late`, event }]);
+        return;
+      }
       case 'call':
         return webhooks.publish({
           type: 'case.late',
@@ -175,7 +172,10 @@ export class CaseFollower {
       case 'quarantine':
         for (const point of effect.points) {
           logger.error({ point, order: effect.order.order }, 'revocation: a point is put out of service');
-          await points.quarantine(point, effect.order.order);
+          // One that was retired meanwhile is out of service.
+          await points.quarantine(point, effect.order.order).catch((error: unknown) => {
+            if (!(error instanceof KeelsonError) || error.code !== 'not_found') throw error;
+          });
         }
         return;
       case 'contradicted':
@@ -189,6 +189,7 @@ export class CaseFollower {
   }
 }
 
+type Close = Extract<CasesEffect, { kind: 'close' }>;
 type Late = Extract<CasesEffect, { kind: 'warn' | 'call' }>;
 
 function sayLate({ order, waitedUs, stragglers }: Late): Message['data'] {

@@ -58,9 +58,24 @@ export class CasesState {
   constructor(readonly timers: CaseTimers) {}
 }
 
-/** Somebody could not be warned of a case: that is due again. */
-export const warnAgain = (state: CasesState, order: OpenCase): void =>
-  void state.followed.get(caseId(order))?.done.delete('warnUs');
+/** What was not done of a look is due again; a case that could not be closed, and who could not be retired, come again by themselves. */
+export function putOff(state: CasesState, effects: readonly CasesEffect[]): void {
+  for (const effect of effects) {
+    switch (effect.kind) {
+      case 'warn':
+      case 'retry':
+      case 'call':
+      case 'quarantine':
+        state.followed.get(caseId(effect.order))?.done.delete(`${effect.kind}Us`);
+        break;
+      case 'contradicted':
+        state.contradicted.delete(effect.instance.instance);
+        break;
+      case 'close':
+      case 'retire':
+    }
+  }
+}
 
 /** The id of the entry that closes a case, whoever writes it. */
 export const caseId = ({ order, seq }: Pick<OpenCase, 'order' | 'seq'>): string => `case/${order}/${seq}`;
