@@ -60,8 +60,10 @@ export function revocationProjection({ snapshots, database }: RevocationProjecti
         return new RevocationFold(schema, { state: new RevocationState(snapshots.material), size: 0n }, schemas);
       }
       const { kept, ...folded } = await refold(tx, snapshots, schemas);
+      let log: Log | undefined;
       const keep = async (all: Folded, keptSize: bigint): Promise<bigint> => {
-        const log = await findLifecycle(database.pool);
+        // Once: this is asked whenever nothing waits.
+        log ??= await findLifecycle(database.pool);
         return log === undefined ? keptSize : snapshots.keep(database.pool, log, all, keptSize);
       };
       return new RevocationFold(schema, folded, schemas, { size: kept, keep });

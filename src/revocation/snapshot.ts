@@ -80,22 +80,31 @@ export class Snapshots {
     return nothing;
   }
 
-  /** Keeps a state, where enough was folded since the last one that was kept or loaded. @returns of how many entries one is kept now. */
+  /**
+   * Keeps a state, where enough was folded since the last one that was kept or loaded. Where it can't be, that is told: folding goes on without.
+   * @returns of how many entries one is kept now, or need not be tried again.
+   */
   async keep(db: Queries, log: Log, { state, size }: Folded, keptSize: bigint): Promise<bigint> {
     const { logger, everyEntries = EVERY_ENTRIES } = this.options;
     if (size - keptSize < everyEntries) return keptSize;
-    const bytes = await packed(state);
-    if (bytes === undefined) logger.warn({ size }, 'revocation: the state is too large for a snapshot');
-    else {
-      const mac = await this.#macOf(db, log, size, bytes);
-      await db.query(
-        `insert into keelson.revocation_snapshot as s (size, release, mac, state) values ($1, $2, $3, $4)
-         on conflict (only_one) do update
-           set size = excluded.size, release = excluded.release, mac = excluded.mac, state = excluded.state`,
-        [size, this.#release, mac, bytes],
-      );
+    try {
+      const bytes = await packed(state);
+      if (bytes === undefined) logger.warn({ size }, 'revocation: the state is too large for a snapshot');
+      else await this.#write(db, log, size, bytes);
+    } catch (error) {
+      logger.warn({ size, err: error }, 'revocation: the snapshot can not be kept');
     }
     return size;
+  }
+
+  async #write(db: Queries, log: Log, size: bigint, bytes: Buffer): Promise<void> {
+    const mac = await this.#macOf(db, log, size, bytes);
+    await db.query(
+      `insert into keelson.revocation_snapshot as s (size, release, mac, state) values ($1, $2, $3, $4)
+       on conflict (only_one) do update
+         set size = excluded.size, release = excluded.release, mac = excluded.mac, state = excluded.state`,
+      [size, this.#release, mac, bytes],
+    );
   }
 
   /** Forgets what is kept. */

@@ -146,6 +146,17 @@ it('is not taken up, and that is told, where it is of another release, key, ledg
   expect(told).toEqual([]);
 });
 
+it('keeps nobody from folding where it can not be kept', async () => {
+  const log = (await findLifecycle(test.database.pool))!;
+  const { state } = await load();
+  const size = await sizeOf();
+  await test.tamper('alter table keelson.revocation_snapshot rename to away');
+  expect(await snapshots().keep(test.database.pool, log, { state, size }, 0n)).toBe(size);
+  await test.tamper('alter table keelson.away rename to revocation_snapshot');
+  expect(told.splice(0)).toEqual(['warning']);
+  expect(await keptSize()).toBe(before);
+});
+
 it('goes with a rebuild, and comes again the same', async () => {
   const stateOf = async (): Promise<RevocationState> => (await load()).state;
   await run(async () => true);
