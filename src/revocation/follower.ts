@@ -47,7 +47,7 @@ export class Follower {
     });
   }
 
-  /** Another one after the first `catchUp`, and from then on the same. */
+  /** Another one once a snapshot is taken up, which may be whenever nothing was folded before: nobody keeps it. */
   get state(): RevocationState {
     return this.#state;
   }
@@ -95,6 +95,7 @@ export class Follower {
   /** From a snapshot, where there is one. */
   async #begin(log: Log, size: bigint): Promise<void> {
     const folded = await this.snapshots.load(this.database.pool, log, size);
+    if (folded.size === 0n) return;
     this.#state = folded.state;
     this.#size = folded.size;
   }

@@ -114,13 +114,12 @@ export class Processor {
 
   async #lead(term: bigint, ends: AbortSignal): Promise<void> {
     const { follower, survey, logger } = this.#options;
-    const { state } = follower;
     logger.info({ term }, 'revocation: this process decides');
     this.#term = term;
-    state.hearAll();
+    follower.state.hearAll();
     let lookedMs = -Infinity;
     const hadGraph = survey.isHere;
-    while (!ends.aborted && state.table.term <= term) {
+    while (!ends.aborted && follower.state.table.term <= term) {
       // The graph moved to another process: it decides better.
       if (hadGraph && !survey.isHere) return;
       await follower.catchUp();
@@ -132,7 +131,7 @@ export class Processor {
       this.#failure = undefined;
       if (events.length === 0) {
         if (!ends.aborted) await follower.changed(this.#waitMs(wakeUs), ends);
-      } else if (state.table.term < term) await this.#enter(term, ends);
+      } else if (follower.state.table.term < term) await this.#enter(term, ends);
       else await this.#publish(events);
     }
   }
@@ -194,10 +193,9 @@ export class Processor {
   /** What the graph learned of those who left since it was asked last. */
   async #hearChanges(): Promise<void> {
     const { survey, follower } = this.#options;
-    const { state } = follower;
     const { subjects, things } = await survey.changed();
-    if (subjects === 'all') state.hearAll();
-    else state.hear(subjects, things);
+    if (subjects === 'all') follower.state.hearAll();
+    else follower.state.hear(subjects, things);
   }
 
   #waitMs(wakeUs: number | undefined): number {

@@ -173,7 +173,9 @@ it('is reopened by a decision that nobody had looked at; the certificate says so
   const certificate = await certified(order as string);
   expect(certificate).toMatchObject({ result: 'incomplete', watched: [{ log: 'decisions/0/g1' }] });
   expect(certificate.says.proved.join('\n')).toMatch(/REOPENED: a decision that the order forbids, decisions\/0\/g1/);
-  expect(certificate.says.stated.join('\n')).toMatch(/of each who was found to allow .* one decision is named, 100 at most \(decisions/);
+  expect(certificate.says.stated.join('\n')).toMatch(
+    /of each who was found to allow .* one decision is named, 100 at most \(decisions/,
+  );
 });
 
 it('is heard live, by so many, whoever of them does not read', async () => {

@@ -4,6 +4,7 @@ import { afterAll, beforeAll, expect, it } from 'vitest';
 import { ENTRY_HEADER_BYTES } from '../../src/core/entry.js';
 import { ProjectionRunner, rebuildProjection } from '../../src/ledger/projection-runner.js';
 import { LedgerReader } from '../../src/ledger/reader.js';
+import { LedgerWatch } from '../../src/ledger/watch.js';
 import { nodeHasher } from '../../src/platform/hasher.js';
 import { Follower } from '../../src/revocation/follower.js';
 import { findLifecycle, revocationProjection } from '../../src/revocation/projection.js';
@@ -121,6 +122,23 @@ it('is kept once there is enough to fold, and taken up: what is folded on from i
   expect(follower.state.table.head()).toEqual(sim.state.table.head());
   expect(follower.state.table.term).toBe(sim.term);
   expect(told.splice(0)).toEqual(['another release wrote it']);
+});
+
+it('is no other state where there is none: who decides on a ledger that begins goes on with what they have', async () => {
+  const other = await support.createDatabase();
+  const follower = new Follower(other.database, new LedgerWatch(), snapshots());
+  const { state } = follower;
+  await follower.catchUp();
+  const log = new MemoryEventLog([LIFECYCLE]);
+  const running = await support.runSequencer(log, support.openStore(other));
+  await log.append(LIFECYCLE, support.makePack(support.openedRecord()));
+  await support.until(async () => (await support.headOf(other)).size > 0n);
+  await follower.catchUp();
+  expect(follower.size).toBe((await support.headOf(other)).size);
+  expect(follower.state).toBe(state);
+  follower.close();
+  await running.stop();
+  await other.drop();
 });
 
 it('is not taken up, and that is told, where it is of another release, key, ledger or place, or damaged', async () => {
