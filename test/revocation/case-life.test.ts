@@ -127,6 +127,7 @@ it('that goes on for long is an entry and told, and its points are put out of se
   const headers = { authorization, 'content-type': 'application/vnd.keelson.feed' };
   const leased = await fetch(admin.url + path, { method: 'POST', headers, body: Buffer.from(body) });
   expect(leased.status).toBe(200);
+  expect((await admin.post('/v1/points', { point: 'pbx', signalled: true })).status).toBe(201);
   const order = await revoke({ target: { type: 'agent', value: 'bot-3' } });
   expect(await told('case.late', order)).toMatchObject({
     count: 1,
@@ -143,6 +144,14 @@ it('that goes on for long is an entry and told, and its points are put out of se
   await admin.until<Json>('/v1/points/batch', ({ quarantinedAt }) => quarantinedAt !== undefined, 20_000);
   expect((await admin.get<Json>('/v1/points/gateway')).body).not.toHaveProperty('quarantinedAt');
   expect((await admin.get<Json>(`/v1/cases/${order}/certificate`)).body).toMatchObject({ code: 'case_open' });
+  // It was there when the order was given: retiring it proves nothing.
+  const incomplete = [{ reason: 'signalled_only', point: 'pbx' }];
+  expect((await admin.send('DELETE', '/v1/points/pbx')).status).toBe(204);
+  const next = await revoke({ target: { type: 'agent', value: 'bot-4' } });
+  await admin.until<{ incomplete: Json[] }>(`/v1/cases/${next}`, ({ incomplete: gaps }) =>
+    gaps.every(({ point }) => point !== 'pbx'),
+  );
+  expect((await admin.get<Json>(`/v1/cases/${order}`)).body).toMatchObject({ state: 'open', incomplete });
 });
 
 it('is reopened by a decision that nobody had looked at; the certificate says so, and where was looked', async () => {

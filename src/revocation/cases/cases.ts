@@ -93,7 +93,8 @@ const SELECT = `select c.order_name, c.doc, c.subjects, c.index, t.index as chan
   left join keelson.revocation_change t on t.seq = (c.doc->>'seq')::bigint
   left join keelson.case_late w on w.order_name = c.order_name and w.seq = (c.doc->>'seq')::bigint
   left join lateral (
-    select array(select point from keelson.case_point where signalled_index < t.index order by point) as signalled
+    select array(select point from keelson.case_point
+      where signalled_index < t.index and coalesce(signalled_until > t.index, true) order by point) as signalled
   ) s on true
   left join lateral (
     select array(select distinct type from keelson.revocation_key where order_name = c.order_name order by type) as found

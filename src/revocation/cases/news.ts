@@ -31,7 +31,9 @@ export class CaseNews {
   /** Orders that were not told yet to a point that can only be signalled. */
   async #signals(sinceUs: bigint): Promise<Row[]> {
     const { database } = this.options;
-    const some = await database.query('select from keelson.case_point where signalled_index is not null limit 1');
+    const some = await database.query(
+      'select from keelson.case_point where signalled_index is not null and signalled_until is null limit 1',
+    );
     if (some.rowCount === 0) return [];
     const { rows } = await database.query<Row>(
       `select * from (
@@ -39,7 +41,7 @@ export class CaseNews {
            $2 as log, t.index, (c.doc->>'lastPartUs')::bigint as appended_at_us,
            jsonb_build_object('point', p.point, 'seq', t.seq, 'target', c.doc->'target') as doc
          from keelson.revocation_cause c join keelson.revocation_change t on t.seq = (c.doc->>'seq')::bigint
-         join keelson.case_point p on p.signalled_index < t.index
+         join keelson.case_point p on p.signalled_index < t.index and p.signalled_until is null
          where c.state = 'ordered' and (c.doc->>'lastPartUs')::bigint > $1) news
        where not exists (select 1 from keelson.case_told told where told.what = news.what)
        order by appended_at_us limit ${AT_ONCE}`,

@@ -93,7 +93,7 @@ class CasesFold implements Fold {
       case 'point.enrolled':
         return this.#enrol(tx, record, at);
       case 'point.retired':
-        return this.#retire(tx, record);
+        return this.#retire(tx, record, at);
       case 'point.quarantined':
       case 'point.released':
         return this.#quarantine(tx, record, at);
@@ -129,11 +129,13 @@ class CasesFold implements Fold {
     );
   }
 
-  async #retire(tx: PoolClient, { body }: DecodedRecord): Promise<void> {
+  async #retire(tx: PoolClient, { body }: DecodedRecord, { index }: At): Promise<void> {
     if (textOf(body, 'instance') === undefined) {
-      await tx.query(`update ${this.schema}.case_point set signalled_index = null where point = $1`, [
-        textOf(body, 'point') ?? '',
-      ]);
+      await tx.query(
+        `update ${this.schema}.case_point set signalled_until = $2
+         where point = $1 and signalled_index is not null and signalled_until is null`,
+        [textOf(body, 'point') ?? '', index],
+      );
     }
     await tx.query(
       `update ${this.schema}.case_instance set retired_as = case when retired_as = 'asked' then retired_as else $3 end

@@ -68,7 +68,7 @@ export interface OpenCase {
   /** Types of the keys that it holds. */
   readonly keyTypes: readonly KeyType[];
   readonly incomplete: readonly Incomplete[];
-  /** Points, enrolled before it, that are told of it and attest nothing. */
+  /** Points, enrolled before it and not retired by then, that are told of it and attest nothing. */
   readonly signalled: readonly string[];
   readonly contradictions: readonly Contradiction[];
 }
