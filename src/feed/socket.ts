@@ -74,8 +74,11 @@ export async function registerSocket(http: Http, options: SocketOptions): Promis
   const { silentMs = SILENT_MS } = options;
   // One timer for all of them: 10,000 would wake this process as often.
   const sweep = setInterval(() => {
-    const latest = performance.now() - silentMs;
-    for (const connection of connections.values()) connection.endIfSilent(latest);
+    const nowMs = performance.now();
+    for (const connection of connections.values()) {
+      connection.endIfSilent(nowMs - silentMs);
+      connection.endIfRetired(nowMs - silentMs / 3);
+    }
   }, silentMs / 6).unref();
   const stop = options.feed.onFrame((from, frame) => {
     // A Buffer, once: of anything else `ws` makes one for each connection.
@@ -145,6 +148,8 @@ class Connection {
   #refilledMs = performance.now();
   #ended = false;
   #heardMs = performance.now();
+  /** When it was known not to be retired. */
+  #foundMs = performance.now();
   readonly #gone = new AbortController();
 
   constructor(
@@ -194,6 +199,17 @@ class Connection {
     if (this.#heardMs < latestMs) this.end(CLOSE.tooSlow, 'nothing was heard of this instance');
   }
 
+  /**
+   * Ends it where its instance was retired and this process did not hear of it. Who asks for leases is looked for each time anyway.
+   * @param latestMs since when it must have been looked for, monotonic
+   */
+  endIfRetired(latestMs: number): void {
+    if (this.#ended || this.#foundMs >= latestMs) return;
+    this.#isQuarantined().catch((error: unknown) => {
+      if (!(error instanceof KeelsonError) || error.code === 'unauthenticated') this.#fail(error);
+    });
+  }
+
   #hear(data: Buffer, isBinary: boolean): void {
     if (this.#ended) return;
     this.#heardMs = performance.now();
@@ -219,7 +235,9 @@ class Connection {
 
   /** @throws KeelsonError `unauthenticated`: it was retired */
   async #isQuarantined(): Promise<boolean> {
-    return (await this.options.instances.find(this.instance.id)).quarantined;
+    const { quarantined } = await this.options.instances.find(this.instance.id);
+    this.#foundMs = performance.now();
+    return quarantined;
   }
 
   #fail(error: unknown): void {

@@ -231,6 +231,17 @@ it('who does not read is cut off at a bound, and others hear every frame', async
   reader.socket.close();
 });
 
+it('who was retired is not kept, also where nobody heard of it', async () => {
+  const [retired, other] = [await join('retired unheard'), await join('not retired')];
+  const pings = setInterval(() => [retired, other].map(({ socket }) => socket.ping()), 200);
+  const name = retired.me.id.toString('hex');
+  known.set(name, { ...known.get(name)!, retired: true });
+  expect(await retired.closed).toBe(4401);
+  expect(other.socket.readyState).toBe(WebSocket.OPEN);
+  clearInterval(pings);
+  other.socket.close();
+});
+
 describe('who is taken out while they wait for a lease', () => {
   const out = { retired: { retired: true }, 'in quarantine': { quarantined: true } };
   const takeOut = (me: Peer, how: keyof typeof out): void => {
