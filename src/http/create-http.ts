@@ -25,6 +25,7 @@ import { MethodTable } from './methods.js';
 import { formatProblem, Problem, PROBLEM_TYPE, statusOf, toKeelsonError } from './problem.js';
 import type { Readiness } from './readiness.js';
 import type { HttpSettings } from './settings.js';
+import { endUnasked } from './unasked.js';
 
 /** Bytes of a request's line and headers. */
 const MAX_ADDRESS = 32 * 1024;
@@ -76,7 +77,11 @@ export async function createHttp(options: HttpOptions): Promise<Http> {
   // Of every answer that waits.
   setMaxListeners(0, closing.signal);
   http.decorate('closing', closing.signal);
-  http.addHook('preClose', async () => closing.abort());
+  const endConnections = endUnasked(http.server);
+  http.addHook('preClose', async () => {
+    closing.abort();
+    endConnections();
+  });
   answerProblems(http);
   parseJsonBodies(http);
   await http.register(helmet, { global: true });

@@ -225,6 +225,21 @@ describe('an answer that waits', () => {
   });
 });
 
+test('who connected and has not asked does not hold up a stop', async () => {
+  await open();
+  await http.listen({ host: '127.0.0.1', port: 0 });
+  const { port } = http.server.address() as { port: number };
+  const [silent, halfway] = [connect(port, '127.0.0.1'), connect(port, '127.0.0.1')];
+  halfway.write('GET /livez HTTP/1.1\r\nHo');
+  await Promise.all([once(silent, 'connect'), once(http.server, 'connection'), once(halfway, 'connect')]);
+  const ended = [silent, halfway].map(
+    (socket) => new Promise((resolve) => socket.on('error', () => undefined).on('close', resolve)),
+  );
+  // Node itself would wait for its headers: a minute.
+  await http.close();
+  await Promise.all(ended);
+}, 20_000);
+
 describe('bounded work', () => {
   test.each([
     ['a scope', ['read'] as const],
