@@ -57,10 +57,20 @@ describe('a connection', () => {
     expect(ofUse(guard)).toEqual([]);
   });
 
+  it('that was never sought is asked, and given up, as any other', () => {
+    const guard = makeGuard();
+    guard.clock.pass(6.25 * S - 1);
+    expect(ofUse(guard)).toEqual([]);
+    guard.clock.pass(1);
+    expect(ofUse(guard)).toEqual(['ping']);
+    guard.clock.pass(3.75 * S);
+    expect(ofUse(guard)).toEqual(['reconnect']);
+  });
+
   it('that is sought is left to who seeks it, until it is there, or there is no lease any more', () => {
     const { guard } = synced();
     guard.clock.pass(9 * S);
-    step(guard.core, { kind: 'sought' });
+    expect(step(guard.core, { kind: 'sought' })).toEqual([]);
     guard.clock.pass(20 * S);
     expect(ofUse(guard)).toEqual([]);
     step(guard.core, { kind: 'connected' });
@@ -97,7 +107,7 @@ describe('a connection', () => {
         expect(ofUse(guard)).toEqual([]);
       }
       guard.clock.pass(S - 1);
-      step(guard.core, { kind: 'alive' });
+      expect(step(guard.core, { kind: 'alive' })).toEqual([]);
       expect(ofUse(guard)).toEqual([]);
       guard.clock.pass(1);
       return ofUse(guard);
