@@ -93,12 +93,16 @@ export class Instances {
     const instance = before ?? (await this.#find(id));
     if (instance === undefined || instance.retired || instance.point !== admission.point) throw refused();
     if (!instance.announced) {
-      await publishLifecycle(intake, 'point.enrolled', `instance/${name}`, {
-        point: instance.point,
-        instance: name,
-        public_key: formatBase64(publicKey),
-        generation,
-        joined_by: instance.joinedBy ?? admission.by,
+      await publishLifecycle(intake, {
+        type: 'point.enrolled',
+        id: `instance/${name}`,
+        event: {
+          point: instance.point,
+          instance: name,
+          public_key: formatBase64(publicKey),
+          generation,
+          joined_by: instance.joinedBy ?? admission.by,
+        },
       });
     }
     // Who joins again takes nothing back: this may be a request of before, and a signed statement says it.
@@ -201,7 +205,7 @@ export class Instances {
     const type = tools.length === 0 ? 'point.fenced' : 'point.unfenced';
     const said = tools.length === 0 ? {} : { fail_open: [...tools] };
     const event = { point, instance: name, effective_at: formatTimestamp(atUs), ...said };
-    await publishLifecycle(intake, type, `${type}/${name}/${atUs}`, event);
+    await publishLifecycle(intake, { type, id: `${type}/${name}/${atUs}`, event });
   }
 
   /** Makes the row, and takes the use that it needs; a row that is there already stays as it is. @throws KeelsonError `forbidden` */

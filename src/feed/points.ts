@@ -61,12 +61,13 @@ export class Points {
       [point],
     );
     if (rows[0]?.retired === true) throw new KeelsonError('conflict', 'this point was retired: take another name');
-    if (rows[0] !== undefined && rows[0].signalled !== signalled) {
-      throw otherKind();
-    }
-    const event = { point, ...(signalled ? { kind: 'signalled' } : {}) };
-    const { outcome } = await publishLifecycle(this.options.intake, 'point.enrolled', `point/${point}`, event);
+    // The row came after the entry.
+    if (rows[0]?.signalled === signalled) return;
+    if (rows[0] !== undefined) throw otherKind();
+    const [id, kind] = [`point/${point}`, signalled ? 'signalled' : undefined];
+    const event = { point, ...(kind === undefined ? {} : { kind }) };
     // Somebody else asked at once, or was given up before its row was there: the entry counts.
+    const { outcome } = await publishLifecycle(this.options.intake, { type: 'point.enrolled', id, event, kind });
     if (outcome === 'refused') throw otherKind();
     await database.query(
       'insert into keelson.feed_point (point, enrolled_at_us, signalled) values ($1, $2, $3) on conflict do nothing',
@@ -195,7 +196,7 @@ export class Points {
   }
 
   async #publish(type: string, id: string, event: Record<string, string>): Promise<void> {
-    await publishLifecycle(this.options.intake, type, id, event);
+    await publishLifecycle(this.options.intake, { type, id, event });
   }
 }
 

@@ -68,6 +68,8 @@ export interface OwnEvent {
   readonly type: string;
   readonly id: string;
   readonly event: Readonly<JsonObject>;
+  /** What must be the same in a repeat beside the id: the same id with another is refused. */
+  readonly kind?: string | undefined;
 }
 
 /** A record, ready for the event log. */
@@ -256,14 +258,15 @@ export class Encoder {
   }
 
   /**
-   * What Keelson says of its own accord. Its id stands for its content: the same id twice is a repeat.
+   * What Keelson says of its own accord. Its id (and its kind) stands for its content: the same twice is a repeat.
    * @throws Error where the event is not one that its schema describes, or names a person: a bug
    */
-  encodeOwn({ type, id, event }: OwnEvent): Encoded {
+  encodeOwn({ type, id, event, kind }: OwnEvent): Encoded {
     const { schemas, partitions } = this.options;
     const schema = schemas.forType(type);
     const at = partitions.choose(schema.topic as Topic, event, id);
-    return this.#own(at, schema, id, makeOwnRecord(schemas, type, id, event, this.#stamp()));
+    const record = makeOwnRecord(schemas, type, id, event, this.#stamp());
+    return { at, schema, id, packed: { record, digest: this.#digest(kind === undefined ? id : `${id}\0${kind}`) } };
   }
 
   /** A text of a refused event, its secrets masked: for what is kept outside of its encrypted original. */
