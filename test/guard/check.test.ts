@@ -108,6 +108,8 @@ describe('the time a token was issued', () => {
       check(guard.core, KnownToken.of(guard.core, { ...TOKEN, issuedAtUs }), undefined);
     expect(at(guard.clock.wallUs() + SKEW_US)).toEqual({ allowed: true });
     expect(at(guard.clock.wallUs() + SKEW_US + 1)).toEqual(refused('issued_in_future', 2));
+    // No number is no time that has been; no key is what refuses it.
+    expect(at(NaN)).toStrictEqual(refused('issued_in_future', 2));
   });
 
   it('need not be said, but under a cutoff', () => {
