@@ -116,10 +116,15 @@ export class Instances {
 
   /** Who has joined under an id, as of the last seconds. @throws KeelsonError `unauthenticated` */
   async find(id: Uint8Array): Promise<Instance> {
-    const instance = await this.#lookup.get(Buffer.from(id).toString('latin1'));
+    const instance = await this.get(id);
     if (instance === undefined) throw new KeelsonError('unauthenticated', 'no instance of this name has joined');
-    if (instance.retired) throw new KeelsonError('unauthenticated', 'this instance was retired');
+    requireInService(instance);
     return instance;
+  }
+
+  /** As `find`; also who was retired. Undefined: nobody. */
+  async get(id: Uint8Array): Promise<Instance | undefined> {
+    return this.#lookup.get(Buffer.from(id).toString('latin1'));
   }
 
   /** What is believed of some is asked anew. */
@@ -258,6 +263,11 @@ interface JoinedRow extends Instance {
 function uniteTools(some: readonly string[], more: readonly string[]): readonly string[] {
   const all = new Set([...some, ...more]);
   return all.has('*') || all.size > MAX_FAIL_OPEN_TOOLS ? ['*'] : sortTools([...all]);
+}
+
+/** @throws KeelsonError `unauthenticated`: it was retired */
+export function requireInService({ retired }: Instance): void {
+  if (retired) throw new KeelsonError('unauthenticated', 'this instance was retired');
 }
 
 /** Says no more: whoever is told why learns what is there. */

@@ -5,11 +5,13 @@ import { KeelsonError } from '../core/error.js';
 import type { Http } from '../http/http.js';
 import { Problem } from '../http/problem.js';
 import { MAX_FAIL_OPEN_TOOLS, MAX_TOOL_BYTES } from '../protocol/fail-open.js';
-import { checkJoin } from '../protocol/join.js';
+import { signedJoin } from '../protocol/join.js';
 import type { Realm } from '../protocol/signed.js';
 import type { Admissions } from './admission.js';
 import type { Instances } from './instances.js';
 import type { FeedKeys } from './keys.js';
+import type { Limits } from './limits.js';
+import { checkSignedBy } from './signatures.js';
 
 export interface JoinRouteOptions {
   readonly admissions: Admissions;
@@ -18,7 +20,13 @@ export interface JoinRouteOptions {
   readonly keys: FeedKeys;
   readonly guardKey: Uint8Array;
   readonly generation: number;
+  readonly limits: Limits;
 }
+
+/** Who joins does not know the ledger yet. */
+const NO_LEDGER = { ledger: '' };
+/** What counts against an address: limits.ts. */
+const NOT_LET_IN: ReadonlySet<string> = new Set(['forbidden', 'bad_signature']);
 
 const Body = Type.Object(
   {
@@ -50,11 +58,15 @@ const Joined = Type.Object({
 });
 
 export function registerJoin(http: Http, options: JoinRouteOptions): void {
-  const { admissions, instances, realm, keys, guardKey, generation } = options;
+  const { admissions, instances, realm, keys, guardKey, generation, limits } = options;
   http.post(
     '/v1/feed/join',
     {
       config: { access: 'own' },
+      onRequest: async ({ ip }) => limits.requireAddress(ip),
+      onError: async ({ ip }, _reply, error: unknown) => {
+        if (error instanceof KeelsonError && NOT_LET_IN.has(error.code)) limits.failed(ip);
+      },
       schema: {
         tags: ['feed'],
         summary: 'Join as an instance of a point, with a key of its own',
@@ -68,7 +80,8 @@ export function registerJoin(http: Http, options: JoinRouteOptions): void {
       if (publicKey?.length !== 32)
         throw new KeelsonError('malformed_key', 'an Ed25519 key has 32 bytes', { pointer: '/publicKey' });
       // Before anybody is asked: whoever floods this pays, too.
-      checkJoin(realm.verifier, body.token, publicKey, signature ?? new Uint8Array(0), body.failOpen);
+      const signed = signedJoin(body.token, publicKey, signature ?? new Uint8Array(0), body.failOpen);
+      await checkSignedBy({ publicKey }, NO_LEDGER, 'join', signed);
       const admission = await admissions.of(body.token);
       const instance = await instances.join(admission, { publicKey, failOpen: body.failOpen ?? [] });
       void reply.header('cache-control', 'no-store');

@@ -1,15 +1,15 @@
 /** `/v1/feed` for instances: all that the socket does, too, by plain GET and POST. docs/feed.md */
-import type { FastifyContextConfig, FastifyReply } from 'fastify';
+import type { FastifyReply } from 'fastify';
 import { Type } from 'typebox';
 import { KeelsonError } from '../core/error.js';
 import type { Http } from '../http/http.js';
 import { parseInteger } from '../http/paging.js';
 import { whenGone } from '../http/when-gone.js';
-import { checkFailOpen, MAX_FAIL_OPEN_BYTES, parseFailOpen } from '../protocol/fail-open.js';
+import { MAX_FAIL_OPEN_BYTES, parseFailOpen } from '../protocol/fail-open.js';
 import { LEASE_REQUEST_BYTES, parseLeaseRequest, type LeaseRequest } from '../protocol/grant.js';
 import { ACK_BYTES } from '../protocol/ack.js';
 import type { Acks } from './acks.js';
-import { authenticateInstance, type InstanceAuth } from './caller.js';
+import { signedRoute, type InstanceAuth } from './caller.js';
 import type { Feed } from './feed.js';
 import type { FeedKeys } from './keys.js';
 import type { Instance } from './instances.js';
@@ -35,38 +35,40 @@ const LEASE_WAIT_MS = 10_000;
 const MAX_WAITING = 4;
 /** Snapshots that an instance reads at once: they hold tables, of which few are kept for all. */
 const MAX_FETCHES = 2;
+/** What one costs of an instance's budget (limits.ts): it is as large as the table. */
+const SNAPSHOT_COST = 10;
+/** Questions to the database of an instance at once. */
+const MAX_LOOKUPS = 2;
 const MAX_SEQ = 999_999_999_999_999;
 const MAX_KEYS = 32;
 const KEY_LIST = `^[0-9a-f]{32}(,[0-9a-f]{32}){0,${MAX_KEYS - 1}}$`;
 
 const tags = ['feed'];
-/** Instances sign their requests: see caller.ts. */
-const signed: FastifyContextConfig = { access: 'own' };
 
 export function registerFeed(http: Http, options: FeedRoutesOptions): void {
+  http.decorateRequest('instance', undefined as unknown as Instance);
   registerReads(http, options);
   registerWrites(http, options);
 }
 
 function registerReads(http: Http, options: FeedRoutesOptions): void {
   const { feed, keys, metrics } = options;
+  const signed = signedRoute(options);
   const snapshots = new Snapshots({ core: () => feed.core, metrics });
   const fetches = new Turns(MAX_FETCHES);
+  const lookups = new Turns(MAX_LOOKUPS);
   const polls = new Polls();
   const stop = options.points.onOut(polls.end);
   http.addHook('preClose', async () => stop());
   http.get(
     '/v1/feed/keys',
-    { config: signed, schema: { tags, summary: 'The feed keys in force, signed by the root' } },
-    async (request, reply) => {
-      await authenticateInstance(options, request);
-      return sendBytes(reply, keys.keySet);
-    },
+    { ...signed, schema: { tags, summary: 'The feed keys in force, signed by the root' } },
+    async (_request, reply) => sendBytes(reply, keys.keySet),
   );
   http.get(
     '/v1/feed/snapshot',
     {
-      config: signed,
+      ...signedRoute(options, SNAPSHOT_COST),
       schema: {
         tags,
         summary: 'The whole table, with its signed head',
@@ -77,7 +79,7 @@ function registerReads(http: Http, options: FeedRoutesOptions): void {
       },
     },
     async (request, reply) => {
-      const instance = await authenticateInstance(options, request);
+      const { instance } = request;
       keys.requireInForce();
       const { from: text } = request.query;
       const from = text === undefined ? undefined : parseInteger('from', text, 0, MAX_SEQ);
@@ -98,7 +100,7 @@ function registerReads(http: Http, options: FeedRoutesOptions): void {
   http.get(
     '/v1/feed/changes',
     {
-      config: signed,
+      ...signed,
       schema: {
         tags,
         summary: 'What follows on a seq, as one frame; waits where there is nothing yet',
@@ -112,7 +114,7 @@ function registerReads(http: Http, options: FeedRoutesOptions): void {
       },
     },
     async (request, reply) => {
-      const instance = await authenticateInstance(options, request);
+      const { instance } = request;
       keys.requireInForce();
       const { from: text, waitS = '0' } = request.query;
       const from = parseInteger('from', text, 0, MAX_SEQ);
@@ -127,7 +129,7 @@ function registerReads(http: Http, options: FeedRoutesOptions): void {
   http.get(
     '/v1/feed/orders',
     {
-      config: signed,
+      ...signed,
       schema: {
         tags,
         summary: 'Which orders hold these keys now: what a guard tells with a refusal',
@@ -138,9 +140,8 @@ function registerReads(http: Http, options: FeedRoutesOptions): void {
         response: { 200: Type.Object({ orders: Type.Record(Type.String(), Type.Array(Type.String())) }) },
       },
     },
-    async (request, reply) => {
-      await authenticateInstance(options, request);
-      const orders = await feed.ordersOf(request.query.keys.split(','));
+    async ({ instance, query }, reply) => {
+      const orders = await lookups.take(instance, () => feed.ordersOf(query.keys.split(',')));
       void reply.header('cache-control', 'no-store');
       return { orders: Object.fromEntries(orders) };
     },
@@ -149,6 +150,7 @@ function registerReads(http: Http, options: FeedRoutesOptions): void {
 
 function registerWrites(http: Http, options: FeedRoutesOptions): void {
   const { feed, keys, acks, realm, instances } = options;
+  const signed = signedRoute(options);
   const leases = new Turns(MAX_WAITING);
   /** One statement after the other: what is not written yet would not be seen by the next. */
   const statements = new Turns(1);
@@ -161,9 +163,9 @@ function registerWrites(http: Http, options: FeedRoutesOptions): void {
     );
     scope.post(
       '/v1/feed/lease',
-      { config: signed, schema: { tags, summary: 'Ask for time: the grant for a nonce' } },
+      { ...signed, schema: { tags, summary: 'Ask for time: the grant for a nonce' } },
       async (request, reply) => {
-        const instance = await authenticateInstance(options, request);
+        const { instance } = request;
         requireService(instance);
         keys.requireInForce();
         const bytes = readBody(request.body, LEASE_REQUEST_BYTES);
@@ -179,22 +181,22 @@ function registerWrites(http: Http, options: FeedRoutesOptions): void {
     );
     scope.post(
       '/v1/feed/acks',
-      { config: signed, schema: { tags, summary: 'Attest what is enforced' } },
+      { ...signed, schema: { tags, summary: 'Attest what is enforced' } },
       async (request, reply) => {
-        const instance = await authenticateInstance(options, request);
+        const { instance } = request;
         await acks.take(feed.core, instance, readBody(request.body, ACK_BYTES));
         return reply.code(202).send();
       },
     );
     scope.post(
       '/v1/feed/fail-open',
-      { config: signed, schema: { tags, summary: 'Say which tools fail open here: an entry' } },
+      { ...signed, schema: { tags, summary: 'Say which tools fail open here: an entry' } },
       async (request, reply) => {
-        const instance = await authenticateInstance(options, request);
+        const { instance } = request;
         const bytes = readBody(request.body);
         const statement = parseFailOpen(bytes);
         if (!instance.id.equals(statement.instance)) throw new KeelsonError('forbidden', 'of another instance');
-        checkFailOpen(realm, instance.publicKey, bytes);
+        await checkSignedBy(instance, realm, 'fail-open', bytes);
         await statements.take(instance, () => instances.declare(instance, statement));
         return reply.code(204).send();
       },

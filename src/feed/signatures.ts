@@ -4,11 +4,10 @@
  */
 import { verifyLater } from '../platform/signer.js';
 import { notSigned, splitSigned, type Realm, type SignedAs } from '../protocol/signed.js';
-import type { Instance } from './instances.js';
 
-/** @throws KeelsonError `bad_signature`: not signed by this instance */
+/** @throws KeelsonError `bad_signature`: not signed by the key of this instance, or of who would be one */
 export async function checkSignedBy(
-  { publicKey }: Pick<Instance, 'publicKey'>,
+  { publicKey }: { readonly publicKey: Uint8Array },
   { ledger }: Pick<Realm, 'ledger'>,
   as: SignedAs,
   signed: Uint8Array,

@@ -41,9 +41,8 @@ export const CLOSE = {
   bug: 1011,
 } as const;
 
-/** What an instance may send; more is a fault or a flood. */
-const MESSAGES_PER_S = 5;
-const MESSAGES_BURST = 50;
+/** What a connection costs of an instance's budget (limits.ts): it is told the changes that are kept. */
+const CONNECT_COST = 5;
 const MAX_MESSAGE_BYTES = 1024;
 /** A guard asks for a lease every 5 s at least. */
 const SILENT_MS = 90_000;
@@ -55,13 +54,6 @@ const CUT_OFF: Partial<Record<number, CutOff>> = {
   [CLOSE.retired]: 'retired',
   [CLOSE.connectedAgain]: 'replaced',
 };
-
-declare module 'fastify' {
-  interface FastifyRequest {
-    /** Who opens a feed; on its route alone. */
-    instance: Instance | undefined;
-  }
-}
 
 export async function registerSocket(http: Http, options: SocketOptions): Promise<void> {
   /** By instance: of several the newest. */
@@ -95,7 +87,6 @@ export async function registerSocket(http: Http, options: SocketOptions): Promis
       else connection.end(CLOSE.again, 'connect again: what was told is not attested');
     }
   });
-  http.decorateRequest('instance', undefined);
   await http.register(websocket, { options: { maxPayload: MAX_MESSAGE_BYTES, perMessageDeflate: false } });
   http.addHook('preClose', async () => {
     stop();
@@ -114,7 +105,7 @@ export async function registerSocket(http: Http, options: SocketOptions): Promis
       querystring: Type.Object({ from: Type.String({ maxLength: 16 }) }, { additionalProperties: false }),
     },
     preValidation: async (request) => {
-      request.instance = await authenticateInstance(options, request);
+      request.instance = await authenticateInstance(options, request, CONNECT_COST);
       if (connections.size >= options.settings.KEELSON_FEED_CONNECTIONS) {
         throw new KeelsonError('overloaded', 'this feed process has enough connections: ask another', {
           retryAfterS: 5,
@@ -129,8 +120,8 @@ export async function registerSocket(http: Http, options: SocketOptions): Promis
     },
     wsHandler: (socket, request: FastifyRequest) => {
       const { from } = request.query as { from: string };
-      const name = formatHex(request.instance!.id);
-      const connection = new Connection(socket, request.instance!, options);
+      const name = formatHex(request.instance.id);
+      const connection = new Connection(socket, request.instance, options);
       connections.get(name)?.end(CLOSE.connectedAgain, 'this instance has connected again');
       connections.set(name, connection);
       socket.once('close', () => {
@@ -144,8 +135,6 @@ export async function registerSocket(http: Http, options: SocketOptions): Promis
 class Connection {
   /** Told up to here. */
   #seq = 0;
-  #budget = MESSAGES_BURST;
-  #refilledMs = performance.now();
   #ended = false;
   #heardMs = performance.now();
   /** When it was known not to be retired. */
@@ -213,7 +202,7 @@ class Connection {
   #hear(data: Buffer, isBinary: boolean): void {
     if (this.#ended) return;
     this.#heardMs = performance.now();
-    if (!this.#mayHear()) return this.end(CLOSE.tooMuch, 'too many messages');
+    if (!this.options.limits.mayTell(this.instance.id)) return this.end(CLOSE.tooMuch, 'too many messages');
     this.#take(data, isBinary).catch((error: unknown) => this.#fail(error));
   }
 
@@ -250,15 +239,6 @@ class Connection {
     if (error.code === 'database_unavailable' || error.code === 'not_ready' || error.code === 'overloaded') return;
     if (error.code === 'unauthenticated') this.end(CLOSE.retired, 'this instance was retired');
     else this.end(CLOSE.malformed, error.code);
-  }
-
-  #mayHear(): boolean {
-    const nowMs = performance.now();
-    this.#budget = Math.min(MESSAGES_BURST, this.#budget + ((nowMs - this.#refilledMs) / 1000) * MESSAGES_PER_S);
-    this.#refilledMs = nowMs;
-    if (this.#budget < 1) return false;
-    this.#budget--;
-    return true;
   }
 
   #send(bytes: Uint8Array): void {

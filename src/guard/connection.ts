@@ -38,6 +38,8 @@ export class Connection {
   /** WebSockets on end that opened to nothing. */
   #failures = 0;
   readonly #retry = new Retry();
+  /** The server asked not to be asked sooner (Retry-After, RFC 9110 §10.2.3). */
+  #notBeforeMs = 0;
   /** When something was heard first on this connection. */
   #heardMs: number | undefined;
   #timer: NodeJS.Timeout | undefined;
@@ -150,7 +152,10 @@ export class Connection {
   #later(waitMs: number): void {
     if (this.#stopping.signal.aborted) return;
     clearTimeout(this.#timer);
-    this.#timer = setTimeout(() => this.open(), waitMs * (0.5 + Math.random()));
+    const askedMs = this.#notBeforeMs - performance.now();
+    // Those who were refused at once do not come back at once either.
+    const jitteredMs = Math.max(waitMs * (0.5 + Math.random()), askedMs * (1 + Math.random() / 2));
+    this.#timer = setTimeout(() => this.open(), jitteredMs);
   }
 
   #trySocket(): void {
@@ -185,6 +190,10 @@ export class Connection {
   }
 
   #tell(error: unknown): void {
+    const retryAfterS = error instanceof KeelsonError ? error.retryAfterS : undefined;
+    if (retryAfterS !== undefined) {
+      this.#notBeforeMs = Math.max(this.#notBeforeMs, performance.now() + retryAfterS * 1000);
+    }
     if (!this.#stopping.signal.aborted) this.#options.onProblem(error);
   }
 }

@@ -34,6 +34,7 @@ export async function declareFailOpen(options: FailOpenOptions, signal: AbortSig
   let isWithdrawn = still.length === declared.length;
   const { signer, ledger, instance } = address.membership;
   for (let retryMs = FIRST_RETRY_MS; !signal.aborted; retryMs = Math.min(LAST_RETRY_MS, retryMs * 2)) {
+    let askedMs = 0;
     try {
       // First of all: after a crash behind the next line it must not be taken for declared any more.
       if (!isWithdrawn) await onDeclared(still);
@@ -45,8 +46,9 @@ export async function declareFailOpen(options: FailOpenOptions, signal: AbortSig
       return;
     } catch (error) {
       if (signal.aborted) return;
+      if (error instanceof KeelsonError) askedMs = (error.retryAfterS ?? 0) * 1000;
       onProblem(new KeelsonError('not_ready', 'no tool fails open that the ledger is not told of', { cause: error }));
     }
-    await sleep(retryMs * (0.5 + Math.random()), undefined, { signal }).catch(() => undefined);
+    await sleep(Math.max(retryMs * (0.5 + Math.random()), askedMs), undefined, { signal }).catch(() => undefined);
   }
 }

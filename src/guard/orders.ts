@@ -10,6 +10,8 @@ import { request, type FeedAddress } from './transport.js';
 /** Keys asked for in one request. */
 const AT_ONCE = 32;
 const COLLECT_MS = 20;
+/** Between one request and the next: the feed answers so many of one instance (docs/feed.md). */
+const APART_MS = 200;
 const TIMEOUT_MS = 10_000;
 /** Keys whose orders are remembered. */
 const MAX_KNOWN = 10_000;
@@ -61,7 +63,7 @@ export class Orders {
 
   async #ask(): Promise<void> {
     const some = [...this.#wanted].slice(0, AT_ONCE);
-    let pauseMs = 0;
+    let pauseMs = APART_MS;
     try {
       const path = `/v1/feed/orders?keys=${some.map(([key]) => key).join(',')}`;
       const bytes = await request(this.address, path, { signal: this.#stopping.signal, timeoutMs: TIMEOUT_MS });
@@ -78,11 +80,11 @@ export class Orders {
     } catch (error) {
       // Whoever refuses by these keys again asks again.
       this.#wanted.clear();
-      pauseMs = PAUSE_MS;
+      const askedS = error instanceof KeelsonError ? (error.retryAfterS ?? 0) : 0;
+      pauseMs = Math.max(PAUSE_MS, askedS * 1000);
       if (!this.#stopping.signal.aborted) this.onProblem(error);
     }
-    this.#timer = pauseMs === 0 ? undefined : setTimeout(() => this.#resume(), pauseMs).unref();
-    this.#askIn(COLLECT_MS);
+    this.#timer = setTimeout(() => this.#resume(), pauseMs).unref();
   }
 
   #resume(): void {

@@ -12,6 +12,8 @@ const KEYS_MS = 30_000;
 const MAX_SENDING = 4;
 /** An answer that leads nowhere is not asked for again sooner. */
 const IDLE_MS = 1_000;
+/** Polls begin no closer to each other: where changes follow on one another, a frame has all that came meanwhile. */
+const APART_MS = 100;
 
 export function openPoll(address: FeedAddress, listener: Listener, onEnd: (ending: Ending) => void): Transport {
   const closing = new AbortController();
@@ -49,7 +51,11 @@ export function openPoll(address: FeedAddress, listener: Listener, onEnd: (endin
       } catch (error) {
         if (!polling.signal.aborted) throw error;
       }
-      if (listener.seq() !== from || performance.now() - beganMs >= IDLE_MS) continue;
+      const tookMs = performance.now() - beganMs;
+      if (listener.seq() !== from || tookMs >= IDLE_MS) {
+        if (tookMs < APART_MS) await sleep(APART_MS - tookMs, undefined, { signal: closing.signal });
+        continue;
+      }
       await sleep(IDLE_MS, undefined, { signal: closing.signal });
       keysMs = -Infinity;
     }

@@ -43,6 +43,7 @@ export interface Transport {
 }
 
 export const FEED_TYPE = 'application/vnd.keelson.feed';
+const MAX_RETRY_AFTER_S = 30;
 const MAX_SNAPSHOT_BYTES = 1 << 30;
 /** However long it takes, as long as bytes come. */
 const SNAPSHOT_MS = 3_600_000;
@@ -97,8 +98,19 @@ export async function request(
     clearTimeout(stall);
   }
   const detail = await answer.text().catch(() => '');
-  const code = answer.status === 410 ? 'erased' : answer.status === 401 ? 'unauthenticated' : 'not_ready';
-  throw new KeelsonError(code, `${method} ${path}: HTTP ${answer.status} ${detail.slice(0, 300)}`);
+  const retryAfter = answer.headers.get('retry-after');
+  throw refusal(answer.status, retryAfter, `${method} ${path}: HTTP ${answer.status} ${detail.slice(0, 300)}`);
+}
+
+/**
+ * What an answer that is not a good one says.
+ * @param retryAfter for how many seconds the server wants no more of this (RFC 9110 §10.2.3); a date is not read, and nobody keeps a guard
+ *   away for long
+ */
+export function refusal(status: number, retryAfter: string | null, message: string): KeelsonError {
+  const code = status === 410 ? 'erased' : status === 401 ? 'unauthenticated' : 'not_ready';
+  if (retryAfter === null || !/^\d{1,9}$/.test(retryAfter)) return new KeelsonError(code, message);
+  return new KeelsonError(code, message, { retryAfterS: Math.min(MAX_RETRY_AFTER_S, Number(retryAfter)) });
 }
 
 /** The whole table, no older than `from`, where the feed is that far. @throws KeelsonError as `request` */

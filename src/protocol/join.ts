@@ -22,19 +22,26 @@ export const signJoin = (key: Signer, token: string, failOpen: readonly string[]
   sign(key, 'join', '', joinBytes(token, key.publicKey, failOpen)).subarray(-SIGNATURE_BYTES);
 
 /** @throws KeelsonError `bad_signature`; `out_of_range`: tools that can't be said */
-export function checkJoin(
+export const checkJoin = (
   verifier: Realm['verifier'],
   token: string,
   publicKey: Uint8Array,
   signature: Uint8Array,
+  failOpen?: readonly string[],
+): void =>
+  checkSignature({ ledger: '', verifier }, [publicKey], 'join', signedJoin(token, publicKey, signature, failOpen));
+
+/** What was signed, with its signature behind it. @throws KeelsonError `out_of_range`: tools that can't be said */
+export const signedJoin = (
+  token: string,
+  publicKey: Uint8Array,
+  signature: Uint8Array,
   failOpen: readonly string[] = [],
-): void {
-  const signed = new WireWriter()
+): Uint8Array =>
+  new WireWriter()
     .bytes(joinBytes(token, publicKey, failOpen))
     .bytes(signature)
     .finish();
-  checkSignature({ ledger: '', verifier }, [publicKey], 'join', signed);
-}
 
 function joinBytes(token: string, publicKey: Uint8Array, failOpen: readonly string[]): Uint8Array {
   const writer = new WireWriter().text(token).bytes(publicKey);

@@ -56,13 +56,16 @@ export function parseRequest(
 }
 
 /** @throws KeelsonError `bad_signature` */
-export function checkRequest(realm: Realm, instanceKey: Uint8Array, asked: Asked, bytes: Uint8Array): void {
+export const checkRequest = (realm: Realm, instanceKey: Uint8Array, asked: Asked, bytes: Uint8Array): void =>
+  checkSignature(realm, [instanceKey], 'request', signedRequest(asked, bytes));
+
+/** What was signed, with its signature behind it. @param bytes of `parseRequest` */
+export function signedRequest(asked: Asked, bytes: Uint8Array): Uint8Array {
   const end = bytes.length - SIGNATURE_BYTES;
-  const signed = new WireWriter()
+  return new WireWriter()
     .bytes(withAsked(bytes.subarray(0, end), asked))
     .bytes(bytes.subarray(end))
     .finish();
-  checkSignature(realm, [instanceKey], 'request', signed);
 }
 
 const withAsked = (message: Uint8Array, { method, path }: Asked): Uint8Array =>

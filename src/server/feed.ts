@@ -8,6 +8,7 @@ import { FeedMetrics } from '../feed/metrics.js';
 import { registerJoin } from '../feed/join-route.js';
 import { FeedKeys } from '../feed/keys.js';
 import { readLeasesEnd, readSilence } from '../feed/leases.js';
+import { Limits } from '../feed/limits.js';
 import { Points } from '../feed/points.js';
 import { registerPoints } from '../feed/point-routes.js';
 import { registerFeed } from '../feed/routes.js';
@@ -98,12 +99,25 @@ export async function openFeed(
   const stopHearing = revocation.onFacts((folded) => feed.hear(folded));
   const { guardKey } = revocationMaterial(foundation);
   const cursors = createCursors(keyring.macKey('cursor').export());
-  const options = { feed, acks, keys, points, instances, realm, clock, settings: config, metrics: feedMetrics, logger };
+  const limits = new Limits(clock);
+  const options = {
+    feed,
+    acks,
+    keys,
+    points,
+    instances,
+    realm,
+    clock,
+    limits,
+    settings: config,
+    metrics: feedMetrics,
+    logger,
+  };
   return {
     async register(http) {
       feedMetrics.watch(http);
       registerPoints(http, { points, enrolments, instances, cursors });
-      registerJoin(http, { admissions, instances, realm, keys, guardKey, generation });
+      registerJoin(http, { admissions, instances, realm, keys, guardKey, generation, limits });
       registerFeed(http, options);
       await registerSocket(http, options);
     },

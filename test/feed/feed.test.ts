@@ -7,6 +7,7 @@ import { WebSocket } from 'ws';
 import { Guard, type GuardConfig } from '../../src/guard/guard.js';
 import { join, readMembership } from '../../src/guard/join.js';
 import { nodeSigner, nodeVerifier } from '../../src/platform/signer.js';
+import { signLeaseRequest } from '../../src/protocol/grant.js';
 import { signRequest } from '../../src/protocol/request.js';
 import { checkAck, parseAck } from '../../src/protocol/ack.js';
 import type { TokenFacts } from '../../src/protocol/token-keys.js';
@@ -229,4 +230,51 @@ describe('the feed', () => {
       expect(await ask(header)).toBe(401);
     }
   });
+});
+
+it('a flood with one key gets coded refusals, and others their leases and what is ordered', async () => {
+  const guard = await startGuard('beside a flood');
+  const victim = guard.tokenOf(factsOf('gina'));
+  const signer = nodeSigner(seed('floods'));
+  const { instance, ledger } = readMembership(await join(server.url, await enrol(), signer), signer);
+  const refused = new Map<string, number>();
+  let isOver = false;
+  const ask = async (method: 'GET' | 'POST', path: string): Promise<void> => {
+    const authorization = signRequest(signer, ledger, { method, path }, { instance, atUs: Date.now() * 1000 });
+    const nonce = seed(`nonce ${Math.random()}`).subarray(0, 16);
+    const answer = await fetch(server.url + path, {
+      method,
+      headers: { authorization, ...(method === 'POST' ? { 'content-type': 'application/vnd.keelson.feed' } : {}) },
+      ...(method === 'POST' ? { body: Buffer.from(signLeaseRequest(signer, ledger, { instance, nonce })) } : {}),
+      signal: AbortSignal.timeout(30_000),
+    });
+    const text = await answer.text();
+    if (answer.status < 400) return;
+    expect(Number(answer.headers.get('retry-after'))).toBeGreaterThan(0);
+    const what = `${answer.status} ${(JSON.parse(text) as Json).code as string}`;
+    refused.set(what, (refused.get(what) ?? 0) + 1);
+  };
+  const kinds = [
+    () => ask('GET', '/v1/feed/keys'),
+    () => ask('GET', '/v1/feed/snapshot?from=0'),
+    () => ask('GET', '/v1/feed/changes?from=0'),
+    () => ask('POST', '/v1/feed/lease'),
+    () => ask('GET', `/v1/feed/orders?keys=${'a'.repeat(32)}`),
+  ];
+  const clients = Array.from({ length: 60 }, async (_, i) => {
+    for (let round = i; !isOver; round++) await kinds[round % kinds.length]!();
+  });
+  try {
+    await until(() => (refused.get('503 overloaded') ?? 0) > 100);
+    const before = guard.core.lease;
+    expect(guard.check(victim)).toEqual({ allowed: true });
+    await revoke('gina');
+    await until(() => !guard.check(victim).allowed);
+    expect(guard.check(victim)).toMatchObject({ reason: 'blocked' });
+    await until(() => guard.core.lease !== before);
+  } finally {
+    isOver = true;
+    await Promise.all(clients);
+  }
+  expect([...refused.keys()].filter((what) => what !== '503 overloaded' && what !== '503 not_ready')).toEqual([]);
 });

@@ -11,6 +11,7 @@ import { Acks } from '../../src/feed/acks.js';
 import { FeedCore } from '../../src/feed/core.js';
 import type { FrameListener } from '../../src/feed/feed.js';
 import type { Instance } from '../../src/feed/instances.js';
+import { Limits } from '../../src/feed/limits.js';
 import { FeedMetrics } from '../../src/feed/metrics.js';
 import type { OutListener } from '../../src/feed/points.js';
 import { registerFeed } from '../../src/feed/routes.js';
@@ -74,10 +75,13 @@ beforeAll(async () => {
   const publishOwn = async (): Promise<[]> => [];
   const logger = pino({ level: 'silent' });
   feedMetrics.watch(http);
+  const clock = { nowUs: () => BigInt(Date.now()) * 1000n, monotonicMs: () => performance.now() };
   const options = {
     realm,
-    clock: { nowUs: () => BigInt(Date.now()) * 1000n, monotonicMs: () => performance.now() },
+    clock,
+    limits: new Limits(clock),
     instances: {
+      get: async (id: Uint8Array) => known.get(Buffer.from(id).toString('hex')),
       find: async (id: Uint8Array) => {
         const name = Buffer.from(id).toString('hex');
         lookups.push(name);

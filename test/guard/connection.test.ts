@@ -22,6 +22,8 @@ interface Peer {
   onSocket: (socket: WebSocket, from: string) => void;
   /** A request came. */
   onRequest: (path: string, response: ServerResponse) => void;
+  /** No WebSocket is opened: what it is answered with instead. */
+  onUpgrade?: () => { status: number; headers: Record<string, string> };
 }
 
 const endings: (() => void)[] = [];
@@ -32,7 +34,14 @@ afterEach(() => {
 async function connectTo(peer: Peer, more: Partial<ConnectionOptions> = {}) {
   const server = createServer((request, response) => peer.onRequest(request.url!, response)).listen(0, '127.0.0.1');
   await once(server, 'listening');
-  const sockets = new WebSocketServer({ server, autoPong: false });
+  const sockets = new WebSocketServer({
+    server,
+    autoPong: false,
+    verifyClient: (_info, answer) => {
+      const refused = peer.onUpgrade?.();
+      answer(refused === undefined, refused?.status, 'refused', refused?.headers);
+    },
+  });
   sockets.on('connection', (socket, request) => peer.onSocket(socket, new URL(request.url!, 'http://x').search));
   const heard: string[] = [];
   const problems: unknown[] = [];
@@ -89,6 +98,26 @@ describe('a connection', () => {
     expect(heard).toEqual(['the whole table']);
     expect(problems).toMatchObject([{ code: 'timeout' }]);
     expect(answers[0]!.closed).toBe(true);
+  });
+
+  it.each(['websocket', 'poll'] as const)('leaves a server alone for as long as it asks to: %s', async (transport) => {
+    const askedMs: number[] = [];
+    const headers = { 'retry-after': '1' };
+    const ask = (): void => void askedMs.push(performance.now());
+    const peer: Peer = {
+      onSocket: () => undefined,
+      onUpgrade: () => (ask(), { status: 503, headers }),
+      onRequest: (_path, response) => {
+        ask();
+        response.writeHead(503, headers).end();
+      },
+    };
+    const { connection, problems } = await connectTo(peer, { transport });
+    connection.open();
+    await vi.waitFor(() => expect(askedMs).toHaveLength(2), { timeout: 20_000 });
+    // The first time it would be back after 0.3 s at the latest. Timers may be early by a millisecond.
+    expect(askedMs[1]! - askedMs[0]!).toBeGreaterThan(990);
+    expect(problems[0]).toMatchObject({ code: 'not_ready', retryAfterS: 1 });
   });
 
   it('asks whether anybody is there; given up, it is made anew', async () => {
