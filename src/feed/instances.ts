@@ -17,6 +17,8 @@ import { publishLifecycle } from './publish.js';
 
 export interface InstancesOptions {
   readonly database: Database;
+  /** Connections that hold locks: others must not wait behind them. */
+  readonly locks: Database;
   readonly clock: Clock;
   readonly intake: Pick<Intake, 'publishOwn'>;
   readonly ledger: string;
@@ -62,6 +64,8 @@ const FRESH_MS = 5_000;
 const MAX_KNOWN = 100_000;
 /** Statements of tools that fail open, of one instance, that add nothing. */
 const SAID_EVERY_US = 10_000_000;
+/** How long a statement may take to be in the ledger, and a little. Whoever is frozen for longer holds its lock no more. */
+const SAYING_MS = 15_000;
 const COLUMNS = `i.id, i.point, i.public_key as "publicKey", i.retired_at_us is not null or p.retired_at_us is not null as retired,
   p.quarantined_at_us is not null as quarantined`;
 
@@ -106,7 +110,7 @@ export class Instances {
       });
     }
     // Who joins again takes nothing back: this may be a request of before, and a signed statement says it.
-    await this.#say(instance, instance.announced ? sortTools([...instance.failOpen, ...failOpen]) : tools, nowUs);
+    if (tools.length > 0) await this.#say(instance, tools, nowUs);
     if (!instance.announced) {
       await database.query('update keelson.feed_instance set announced = true where id = $1', [id]);
       this.#lookup.forget(id.toString('latin1'));
@@ -150,14 +154,31 @@ export class Instances {
    *
    * What a statement adds is written at once, always. One that adds nothing waits until `SAID_EVERY_US` after the one before, by the times
    * that they say: so whoever says one thing and then the other writes no more than that. Until then what it takes back holds.
+   *
+   * Of an instance one is worked on at a time, over all processes, until it is in the ledger: so the last word there is what was taken last.
    * @throws KeelsonError `out_of_range`: its clock is too far from ours; `replayed`: it has said something later; `overloaded`: too soon
-   *   after the one before, what it adds is written
+   *   after the one before, what it adds is written; `database_unavailable`: another one is being worked on for long
    */
   async declare({ id }: Instance, { atUs, tools }: FailOpen): Promise<void> {
-    const { database, clock } = this.options;
+    const { clock } = this.options;
     if (Math.abs(Number(clock.nowUs()) - atUs) > REQUEST_SKEW_US) {
       throw new KeelsonError('out_of_range', 'the clock of this instance is more than 5 minutes from the server’s');
     }
+    await this.#alone(id, () => this.#declare(id, tools, atUs));
+  }
+
+  /** While this runs nothing else is said of this instance. */
+  async #alone(id: Buffer, work: () => Promise<void>): Promise<void> {
+    await this.options.locks.transaction(async (tx) => {
+      await tx.query(`select set_config('idle_in_transaction_session_timeout', $1, true)`, [String(SAYING_MS)]);
+      const name = `keelson.feed/fail-open/${formatHex(id)}`;
+      await tx.query('select pg_advisory_xact_lock(hashtextextended($1, 0))', [name]);
+      await work();
+    });
+  }
+
+  async #declare(id: Buffer, tools: readonly string[], atUs: number): Promise<void> {
+    const { database } = this.options;
     const row = await this.#find(id);
     if (row === undefined) return;
     const sinceUs = row.failOpenAtUs === null ? Infinity : atUs - Number(row.failOpenAtUs);
@@ -197,11 +218,16 @@ export class Instances {
     });
   }
 
-  /** What it says with joining. */
-  async #say(row: JoinedRow, tools: readonly string[], atUs: bigint): Promise<void> {
-    if (tools.join('\n') === row.failOpen.join('\n')) return;
-    await this.#write(row, tools, atUs);
-    await this.options.database.query('update keelson.feed_instance set fail_open = $2 where id = $1', [row.id, tools]);
+  /** What it says with joining: beside what it has said. */
+  async #say({ id }: JoinedRow, tools: readonly string[], atUs: bigint): Promise<void> {
+    await this.#alone(id, async () => {
+      const row = await this.#find(id);
+      if (row === undefined) return;
+      const both = sortTools([...row.failOpen, ...tools]);
+      if (both.join('\n') === row.failOpen.join('\n')) return;
+      await this.#write(row, both, atUs);
+      await this.options.database.query('update keelson.feed_instance set fail_open = $2 where id = $1', [id, both]);
+    });
   }
 
   async #write({ id, point }: JoinedRow, tools: readonly string[], atUs: bigint): Promise<void> {

@@ -31,6 +31,8 @@ import type { Foundation } from './foundation.js';
 import { revocationMaterial, type RunningRevocation } from './revocation.js';
 
 const FEED_POOL_SIZE = 2;
+/** Connections that hold the locks of statements: so many at once. */
+const LOCK_POOL_SIZE = 8;
 
 export interface RunningFeed {
   register(http: Http): Promise<void>;
@@ -61,7 +63,8 @@ export async function openFeed(
     'When that set expires, seconds since 1970',
     () => keys.expiresUs / 1e6,
   );
-  const instances = new Instances({ database, clock, intake, ledger, generation });
+  const locks = storage.openPool(LOCK_POOL_SIZE);
+  const instances = new Instances({ database, locks, clock, intake, ledger, generation });
   const points = new Points({ database, clock, intake, instances });
   const enrolments = new Enrolments({ database, clock });
   const joinFile = new WatchedConfiguration(
