@@ -22,6 +22,9 @@ const REQUESTS_BURST = 200;
 /** Messages of one instance, on whichever of its sockets. */
 const MESSAGES_PER_S = 5;
 const MESSAGES_BURST = 50;
+/** Bytes on them, with pings: more than those messages may have. */
+const BYTES_PER_S = 8 * 1024;
+const BYTES_BURST = 128 * 1024;
 /** Failures of one address, whoever they claim to be. */
 const FAILURES_PER_S = 100;
 const FAILURES_BURST = 1_000;
@@ -35,6 +38,7 @@ const MAX_HELD = 256;
 export class Limits {
   readonly #requests: Budget;
   readonly #messages: Budget;
+  readonly #bytes: Budget;
   readonly #failures: Budget;
   readonly #claims: Budget;
   #held = 0;
@@ -42,6 +46,7 @@ export class Limits {
   constructor(clock: Pick<Clock, 'monotonicMs'>) {
     this.#requests = new Budget({ clock, perS: REQUESTS_PER_S, burst: REQUESTS_BURST });
     this.#messages = new Budget({ clock, perS: MESSAGES_PER_S, burst: MESSAGES_BURST });
+    this.#bytes = new Budget({ clock, perS: BYTES_PER_S, burst: BYTES_BURST });
     this.#failures = new Budget({ clock, perS: FAILURES_PER_S, burst: FAILURES_BURST });
     this.#claims = new Budget({ clock, perS: CLAIMS_PER_S, burst: CLAIMS_BURST });
   }
@@ -87,6 +92,11 @@ export class Limits {
   /** Whether an instance may send a message. */
   mayTell(instance: Uint8Array): boolean {
     return this.#messages.spend(formatHex(instance));
+  }
+
+  /** Whether it may go on sending, with so many bytes that have come. */
+  maySend(instance: Uint8Array, bytes: number): boolean {
+    return this.#bytes.spend(formatHex(instance), bytes);
   }
 }
 

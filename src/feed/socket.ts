@@ -44,6 +44,9 @@ export const CLOSE = {
 /** What a connection costs of an instance's budget (limits.ts): it is told the changes that are kept. */
 const CONNECT_COST = 5;
 const MAX_MESSAGE_BYTES = 1024;
+/** Who is told that it is over has so long to answer; who sends too much is not heard any more. */
+const ENDS_MS = 5_000;
+const FLOOD_ENDS_MS = 500;
 /** A guard asks for a lease every 5 s at least. */
 const SILENT_MS = 90_000;
 
@@ -122,6 +125,7 @@ export async function registerSocket(http: Http, options: SocketOptions): Promis
       const { from } = request.query as { from: string };
       const name = formatHex(request.instance.id);
       const connection = new Connection(socket, request.instance, options);
+      request.raw.socket.on('data', (bytes: Buffer) => connection.read(bytes.length));
       connections.get(name)?.end(CLOSE.connectedAgain, 'this instance has connected again');
       connections.set(name, connection);
       socket.once('close', () => {
@@ -169,6 +173,11 @@ class Connection {
     this.#seq = this.options.feed.core.seq;
   }
 
+  /** So many bytes have come, whatever they are: pings are counted nowhere else. */
+  read(bytes: number): void {
+    if (!this.#ended && !this.options.limits.maySend(this.instance.id, bytes)) this.#endFlood();
+  }
+
   tellKeys(keySet: Uint8Array): void {
     if (!this.#ended) this.#send(keySet);
   }
@@ -180,7 +189,13 @@ class Connection {
     if (why !== undefined) this.options.metrics.cutOff(why);
     this.socket.close(code, reason);
     // Who does not answer is gone, whether they know or not.
-    setTimeout(() => this.socket.terminate(), 5_000).unref();
+    setTimeout(() => this.socket.terminate(), code === CLOSE.tooMuch ? FLOOD_ENDS_MS : ENDS_MS).unref();
+  }
+
+  /** Nothing more is read of it: what it sends meanwhile waits in its own kernel. */
+  #endFlood(): void {
+    this.end(CLOSE.tooMuch, 'too many messages');
+    this.socket.pause();
   }
 
   /** @param latestMs since when it must have said something, monotonic */
@@ -202,7 +217,7 @@ class Connection {
   #hear(data: Buffer, isBinary: boolean): void {
     if (this.#ended) return;
     this.#heardMs = performance.now();
-    if (!this.options.limits.mayTell(this.instance.id)) return this.end(CLOSE.tooMuch, 'too many messages');
+    if (!this.options.limits.mayTell(this.instance.id)) return this.#endFlood();
     this.#take(data, isBinary).catch((error: unknown) => this.#fail(error));
   }
 

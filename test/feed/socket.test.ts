@@ -192,6 +192,20 @@ describe('who sends what is not theirs is cut off, and nobody else', () => {
     expect(await flood.closed).toBe(4429);
     expect(await counted('keelson_feed_cut_off_total', { why: 'flood' })).toBe(1);
   });
+
+  it('more pings than a guard has use for', async () => {
+    const [bystander, flood] = [await join('beside pings'), await join('flood of pings')];
+    const before = await counted('keelson_feed_cut_off_total', { why: 'flood' });
+    const pings = setInterval(() => {
+      for (let i = 0; i < 30; i++) if (flood.socket.readyState === WebSocket.OPEN) flood.socket.ping(Buffer.alloc(120));
+    }, 1);
+    expect(await flood.closed).toBe(4429);
+    clearInterval(pings);
+    expect(await counted('keelson_feed_cut_off_total', { why: 'flood' })).toBe(before + 1);
+    bystander.socket.send(lease(bystander.me));
+    await once(bystander.socket, 'message');
+    bystander.socket.close();
+  });
 });
 
 it('the unenrolled get nothing, and a header that can’t be one costs no look-up', async () => {
