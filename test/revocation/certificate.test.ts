@@ -5,7 +5,7 @@ import { tmpdir } from 'node:os';
 import { join as joinPath } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
-import { afterAll, beforeAll, expect, it } from 'vitest';
+import { afterAll, beforeAll, expect, it, vi } from 'vitest';
 import { Guard } from '../../src/guard/guard.js';
 import { join, readMembership } from '../../src/guard/join.js';
 import { nodeHasher as hasher } from '../../src/platform/hasher.js';
@@ -102,8 +102,10 @@ const keelson = (...args: string[]): Promise<{ code: number; out: string; err: s
 
 it('there is none while the case is open, and none of an order that is not', async () => {
   const order = await revoke('nobody');
-  const { status, body } = await certificateOf(order);
-  expect([status, body.code, body.detail]).toEqual([409, 'case_open', expect.stringContaining('no instance')]);
+  await vi.waitFor(async () => {
+    const { status, body } = await certificateOf(order);
+    expect([status, body.code, body.detail]).toEqual([409, 'case_open', expect.stringContaining('no instance')]);
+  }, 20_000);
   expect((await certificateOf('0'.repeat(32))).status).toBe(404);
   expect((await certificateOf('nonsense')).status).toBe(400);
 });
