@@ -133,11 +133,6 @@ export class ModelStore {
     this.searched = this.ledger.size('decisions');
   }
 
-  /** The state hash that an instance attested last, hex. */
-  attestedBy(instance: string): string | undefined {
-    return this.#lastAcks.get(instance)?.hash;
-  }
-
   /** @internal */
   instances(): CaseInstance[] {
     return [...this.#joined].map(([instance, { index: joinedIndex }]) => {
