@@ -25,9 +25,9 @@ export const httpSettings = Type.Object({
     description: 'How long an idle connection is kept',
   }),
   KEELSON_HTTP_MAX_CONNECTIONS: Type.Integer({
-    default: 10_000,
+    default: 25_000,
     minimum: 1,
-    description: 'Open connections; more are dropped',
+    description: 'Open connections, those of guards among them; more are dropped',
   }),
   KEELSON_HTTP_MAX_REQUESTS: Type.Integer({
     default: 2_000,
