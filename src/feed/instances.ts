@@ -223,7 +223,7 @@ export class Instances {
     await this.#alone(id, async () => {
       const row = await this.#find(id);
       if (row === undefined) return;
-      const both = sortTools([...row.failOpen, ...tools]);
+      const both = uniteTools(row.failOpen, tools);
       if (both.join('\n') === row.failOpen.join('\n')) return;
       await this.#write(row, both, atUs);
       await this.options.database.query('update keelson.feed_instance set fail_open = $2 where id = $1', [id, both]);

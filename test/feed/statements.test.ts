@@ -87,3 +87,17 @@ async function untilIsTaken({ id }: Instance): Promise<void> {
     if (Date.now() > end) throw new Error('it was not taken');
   }
 }
+
+it('who joins again with more tools than a statement holds says that all of them fail open, and joins', async () => {
+  const instances = process(() => undefined);
+  const key = nodeSigner(seed('says many'));
+  const joinWith = (tools: string): Promise<Instance> =>
+    instances.join(
+      { point: 'gateway', by: 'test' },
+      { publicKey: key.publicKey, failOpen: Array.from({ length: 60 }, (_, i) => `${tools}-${i}`) },
+    );
+  await joinWith('read');
+  const { id } = await joinWith('write');
+  const { rows } = await db.tamper('select fail_open from keelson.feed_instance where id = $1', [id]);
+  expect(rows).toEqual([{ fail_open: ['*'] }]);
+});
