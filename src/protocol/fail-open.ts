@@ -10,7 +10,7 @@
 import { KeelsonError } from '../core/error.js';
 import type { Signer } from '../core/signer.js';
 import { INSTANCE_BYTES } from './grant.js';
-import { checkSignature, sign, SIGNATURE_BYTES, type Realm } from './signed.js';
+import { sign, SIGNATURE_BYTES } from './signed.js';
 import { WireReader, WireWriter } from './wire.js';
 
 const MAGIC = 'KFO1';
@@ -45,10 +45,6 @@ export function parseFailOpen(bytes: Uint8Array): FailOpen {
   reader.end();
   return { instance, atUs, tools };
 }
-
-/** @throws KeelsonError `bad_signature` */
-export const checkFailOpen = (realm: Realm, instanceKey: Uint8Array, bytes: Uint8Array): void =>
-  checkSignature(realm, [instanceKey], 'fail-open', bytes);
 
 /** Tools as they stand in messages. @throws KeelsonError `out_of_range` */
 export function sortTools(tools: readonly string[]): readonly string[] {

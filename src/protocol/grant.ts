@@ -44,10 +44,6 @@ export function parseLeaseRequest(bytes: Uint8Array): LeaseRequest {
   return request;
 }
 
-/** @throws KeelsonError `bad_signature` */
-export const checkLeaseRequest = (realm: Realm, instanceKey: Uint8Array, bytes: Uint8Array): void =>
-  checkSignature(realm, [instanceKey], 'lease-request', bytes);
-
 export function signGrant(
   feedKey: Signer,
   ledger: string,

@@ -3,7 +3,7 @@ import type { Hasher } from '../core/hasher.js';
 import type { Signer } from '../core/signer.js';
 import { sortTools, writeTools } from './fail-open.js';
 import { INSTANCE_BYTES } from './grant.js';
-import { checkSignature, sign, SIGNATURE_BYTES, type Realm } from './signed.js';
+import { sign, SIGNATURE_BYTES } from './signed.js';
 import { WireWriter } from './wire.js';
 
 /** The name of an instance: the first 16 bytes of SHA-256(lp(ledger) ‖ public key). */
@@ -20,16 +20,6 @@ export function instanceOf(hasher: Hasher, ledger: string, publicKey: Uint8Array
  */
 export const signJoin = (key: Signer, token: string, failOpen: readonly string[] = []): Uint8Array =>
   sign(key, 'join', '', joinBytes(token, key.publicKey, failOpen)).subarray(-SIGNATURE_BYTES);
-
-/** @throws KeelsonError `bad_signature`; `out_of_range`: tools that can't be said */
-export const checkJoin = (
-  verifier: Realm['verifier'],
-  token: string,
-  publicKey: Uint8Array,
-  signature: Uint8Array,
-  failOpen?: readonly string[],
-): void =>
-  checkSignature({ ledger: '', verifier }, [publicKey], 'join', signedJoin(token, publicKey, signature, failOpen));
 
 /** What was signed, with its signature behind it. @throws KeelsonError `out_of_range`: tools that can't be said */
 export const signedJoin = (

@@ -10,7 +10,7 @@ import { parseBase64, formatBase64 } from '../core/bytes.js';
 import { KeelsonError } from '../core/error.js';
 import type { Signer } from '../core/signer.js';
 import { INSTANCE_BYTES } from './grant.js';
-import { checkSignature, sign, SIGNATURE_BYTES, type Realm } from './signed.js';
+import { sign, SIGNATURE_BYTES } from './signed.js';
 import { WireReader, WireWriter } from './wire.js';
 
 const MAGIC = 'KIR1';
@@ -54,10 +54,6 @@ export function parseRequest(
   }
   return request;
 }
-
-/** @throws KeelsonError `bad_signature` */
-export const checkRequest = (realm: Realm, instanceKey: Uint8Array, asked: Asked, bytes: Uint8Array): void =>
-  checkSignature(realm, [instanceKey], 'request', signedRequest(asked, bytes));
 
 /** What was signed, with its signature behind it. @param bytes of `parseRequest` */
 export function signedRequest(asked: Asked, bytes: Uint8Array): Uint8Array {

@@ -1,7 +1,8 @@
 /** What a guard does with each input, effect by effect, and the edges of its times. */
 import { describe, expect, it } from 'vitest';
 import { checkAck, parseAck } from '../../src/protocol/ack.js';
-import { checkLeaseRequest, parseLeaseRequest } from '../../src/protocol/grant.js';
+import { parseLeaseRequest } from '../../src/protocol/grant.js';
+import { checkSignature } from '../../src/protocol/signed.js';
 import type { GuardCore } from '../../src/guard/core.js';
 import { step, type Effect } from '../../src/guard/step.js';
 import { instanceSigner, keyOf, LEDGER, makeGuard, ModelFeed, seed, verifier, type TestGuard } from './support.js';
@@ -122,7 +123,7 @@ describe('a nonce', () => {
     const guard = makeGuard();
     const random = seed('a nonce').subarray(0, 16);
     const [request] = sent(tick(guard, random), 'lease-request');
-    checkLeaseRequest({ ledger: LEDGER, verifier }, instanceSigner.publicKey, request!);
+    checkSignature({ ledger: LEDGER, verifier }, [instanceSigner.publicKey], 'lease-request', request!);
     expect(parseLeaseRequest(request!)).toEqual({ instance: guard.core.options.membership.instance, nonce: random });
     guard.clock.pass(5 * S - 1);
     expect(requests(guard)).toBe(0);

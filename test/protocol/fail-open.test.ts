@@ -2,14 +2,14 @@ import { expect, it } from 'vitest';
 import type { KeelsonError } from '../../src/core/error.js';
 import { nodeSigner, nodeVerifier as verifier } from '../../src/platform/signer.js';
 import {
-  checkFailOpen,
   MAX_FAIL_OPEN_BYTES,
   MAX_FAIL_OPEN_TOOLS,
   MAX_TOOL_BYTES,
   parseFailOpen,
   signFailOpen,
 } from '../../src/protocol/fail-open.js';
-import { checkJoin, signJoin } from '../../src/protocol/join.js';
+import { signedJoin, signJoin } from '../../src/protocol/join.js';
+import { checkSignature } from '../../src/protocol/signed.js';
 import { seed } from '../guard/support.js';
 
 const signer = nodeSigner(seed('instance'));
@@ -32,7 +32,7 @@ it('no bit of it can be another', () => {
     let code: string | undefined;
     try {
       parseFailOpen(flipped);
-      checkFailOpen({ ledger: 'ledger', verifier }, signer.publicKey, flipped);
+      checkSignature({ ledger: 'ledger', verifier }, [signer.publicKey], 'fail-open', flipped);
     } catch (error) {
       code = (error as KeelsonError).code;
     }
@@ -53,7 +53,10 @@ it.each([
 
 it('joining, what is signed is what is said', () => {
   const signature = signJoin(signer, 'kle_token', ['read', 'deploy']);
-  const check = (failOpen?: string[]): void => checkJoin(verifier, 'kle_token', signer.publicKey, signature, failOpen);
+  const check = (failOpen?: string[]): void => {
+    const signed = signedJoin('kle_token', signer.publicKey, signature, failOpen);
+    checkSignature({ ledger: '', verifier }, [signer.publicKey], 'join', signed);
+  };
   check(['deploy', 'read']);
   for (const other of [undefined, [], ['deploy'], ['deploy', 'read', 'write']]) {
     expect(() => check(other)).toThrow(expect.objectContaining({ code: 'bad_signature' }));

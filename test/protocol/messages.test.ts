@@ -4,11 +4,10 @@ import { formatBase64 } from '../../src/core/bytes.js';
 import { nodeHasher as hasher } from '../../src/platform/hasher.js';
 import { nodeSigner, nodeVerifier as verifier } from '../../src/platform/signer.js';
 import { ACK_BYTES, checkAck, parseAck, signAck } from '../../src/protocol/ack.js';
-import { checkFailOpen, parseFailOpen, signFailOpen } from '../../src/protocol/fail-open.js';
+import { parseFailOpen, signFailOpen } from '../../src/protocol/fail-open.js';
 import { FactTable } from '../../src/protocol/fact-table.js';
 import { encodeFrame, MAX_FRAME_FACTS, openFrame } from '../../src/protocol/frame.js';
 import {
-  checkLeaseRequest,
   LEASE_REQUEST_BYTES,
   openGrant,
   parseLeaseRequest,
@@ -16,13 +15,14 @@ import {
   signLeaseRequest,
 } from '../../src/protocol/grant.js';
 import { equalHeads, HEAD_BYTES, openHead, signHead, type FeedHead } from '../../src/protocol/head.js';
-import { checkJoin, instanceOf, signJoin } from '../../src/protocol/join.js';
+import { instanceOf, signedJoin, signJoin } from '../../src/protocol/join.js';
 import { MAX_FEED_KEYS, openKeySet, signKeySet } from '../../src/protocol/key-set.js';
 import {
-  checkRequest,
   parseRequest,
   REQUEST_SKEW_US,
+  signedRequest,
   signRequest,
+  type Asked,
   type InstanceRequest,
 } from '../../src/protocol/request.js';
 import { checkSignature, sign, SIGNATURE_BYTES, type Realm } from '../../src/protocol/signed.js';
@@ -94,7 +94,7 @@ const kinds: readonly Kind[] = [
     fields: [Buffer.from('KLR1'), instance, nonce],
     read: (bytes, realm, key) => {
       const request = parseLeaseRequest(bytes);
-      checkLeaseRequest(realm, key, bytes);
+      checkSignature(realm, [key], 'lease-request', bytes);
       return request;
     },
     means: { instance, nonce },
@@ -135,7 +135,7 @@ const kinds: readonly Kind[] = [
     fields: [Buffer.from('KFO1'), instance, be(8, 7), be(2, 2), lp('deploy'), lp('read')],
     read: (bytes, realm, key) => {
       const read = parseFailOpen(bytes);
-      checkFailOpen(realm, key, bytes);
+      checkSignature(realm, [key], 'fail-open', bytes);
       return read;
     },
     means: statement,
@@ -341,14 +341,16 @@ describe('joining', () => {
   it('shows the key that is brought, for the token that is shown', () => {
     const signature = signJoin(signer, 'kle_token');
     expect(signature).toHaveLength(SIGNATURE_BYTES);
-    checkJoin(verifier, 'kle_token', signer.publicKey, signature);
+    const check = (token: string, key: Uint8Array): void =>
+      checkSignature({ ledger: '', verifier }, [key], 'join', signedJoin(token, key, signature));
+    check('kle_token', signer.publicKey);
     const bytes = Buffer.concat([lp('keelson/join/v1'), lp(''), lp('kle_token'), signer.publicKey]);
     expect(verifier.verify(signer.publicKey, bytes, signature)).toBe(true);
     for (const [token, key] of [
       ['kle_other', signer.publicKey],
       ['kle_token', seed('x')],
     ] as const) {
-      expect(() => checkJoin(verifier, token, key, signature)).toThrow(failure('bad_signature'));
+      expect(() => check(token, key)).toThrow(failure('bad_signature'));
     }
   });
 
@@ -369,7 +371,9 @@ describe('a request over HTTP', () => {
   it('says who asks, and is signed with what is asked for', () => {
     const { bytes, ...said } = parse(header);
     expect(said).toEqual({ instance, atUs });
-    checkRequest(realm, signer.publicKey, asked, bytes);
+    const check = (key: Uint8Array, what: Asked): void =>
+      checkSignature(realm, [key], 'request', signedRequest(what, bytes));
+    check(signer.publicKey, asked);
     const message = Buffer.concat([Buffer.from('KIR1'), instance, be(8, atUs)]);
     expect(Buffer.from(bytes.subarray(0, -SIGNATURE_BYTES))).toEqual(message);
     const signed = Buffer.concat([lp('keelson/request/v1'), lp(ledger), message, lp(asked.method), lp(asked.path)]);
@@ -378,9 +382,9 @@ describe('a request over HTTP', () => {
       { ...asked, method: 'POST' },
       { ...asked, path: '/v1/feed/changes?from=8' },
     ]) {
-      expect(() => checkRequest(realm, signer.publicKey, other, bytes)).toThrow(failure('bad_signature'));
+      expect(() => check(signer.publicKey, other)).toThrow(failure('bad_signature'));
     }
-    expect(() => checkRequest(realm, seed('x'), asked, bytes)).toThrow(failure('bad_signature'));
+    expect(() => check(seed('x'), asked)).toThrow(failure('bad_signature'));
   });
 
   it('is of now, give or take five minutes', () => {

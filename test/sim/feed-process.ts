@@ -6,7 +6,8 @@ import { KeelsonError } from '../../src/core/error.js';
 import type { Signer } from '../../src/core/signer.js';
 import { nodeHasher as hasher } from '../../src/platform/hasher.js';
 import { checkAck, parseAck } from '../../src/protocol/ack.js';
-import { checkLeaseRequest, parseLeaseRequest } from '../../src/protocol/grant.js';
+import { parseLeaseRequest } from '../../src/protocol/grant.js';
+import { checkSignature } from '../../src/protocol/signed.js';
 import { FactTable } from '../../src/protocol/fact-table.js';
 import { encodeSnapshot, encodeSnapshotHead } from '../../src/protocol/snapshot.js';
 import type { Dice } from '../chaos/dice.js';
@@ -88,7 +89,7 @@ export class FeedProcess {
     try {
       if (String.fromCharCode(...bytes.subarray(0, 4)) === 'KAC1') return this.#hearAck(subscriber, bytes);
       const request = parseLeaseRequest(bytes);
-      checkLeaseRequest({ ledger: LEDGER, verifier: modelVerifier }, subscriber.publicKey, bytes);
+      checkSignature({ ledger: LEDGER, verifier: modelVerifier }, [subscriber.publicKey], 'lease-request', bytes);
       this.#step({ kind: 'lease_request', to: id, request });
     } catch (error) {
       if (!(error instanceof KeelsonError)) throw error;
