@@ -12,7 +12,7 @@ import { numberOf, textOf, textsOf } from '../body.js';
 
 export const CASES = 'cases';
 /** What a point is that can only be signalled. */
-export const SIGNALLED = 'signalled';
+const SIGNALLED = 'signalled';
 const TABLES = ['case_instance', 'case_ack', 'case_closed', 'case_point', 'case_reopened', 'case_late'] as const;
 const TYPES = new Set([
   'point.enrolled',
